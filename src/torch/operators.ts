@@ -1,0 +1,269 @@
+// Turns the schema list into functions, and into the methods of Tensor. A failed call becomes an error that names the operator, what
+// it got and what it takes.
+
+import { OperatorError } from '../errors.ts'
+import { adopt, currentContext, engineFor } from './context.ts'
+import { dtypeNames, dtypes, isDevice, isDType } from './dtype.ts'
+import { native } from './native.ts'
+import { Generator } from './random.ts'
+import { type Kind, parseSchema, type Schema, type SchemaArgument, type Signature } from './schema.ts'
+import { schemas } from './schemas.ts'
+import { Tensor } from './tensor.ts'
+
+/** A value in words, for error texts. */
+function describe(value: unknown): string {
+  if (value instanceof Tensor) return value.toString()
+  if (value instanceof Generator) return 'a generator'
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 8).map(describe)
+    return `[${shown.join(', ')}${value.length > 8 ? `, … ${value.length} in all` : ''}]`
+  }
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'object' && value !== null) return `an object with ${Object.keys(value).slice(0, 6).join(', ') || 'no properties'}`
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
+  return String(value)
+}
+
+const rules: { readonly [K in Kind]: { readonly expected: string; accepts(value: unknown): boolean } } = {
+  Tensor: { expected: 'a Tensor', accepts: (value) => value instanceof Tensor },
+  Scalar: {
+    expected: 'a number, bigint or boolean',
+    accepts: (value) => typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint',
+  },
+  int: { expected: 'an integer', accepts: Number.isSafeInteger },
+  float: { expected: 'a number', accepts: (value) => typeof value === 'number' },
+  bool: { expected: 'a boolean', accepts: (value) => typeof value === 'boolean' },
+  ScalarType: { expected: `a dtype (${dtypeNames.join(', ')})`, accepts: isDType },
+  Device: { expected: "a device ('cpu', 'cuda' or 'cuda:N')", accepts: isDevice },
+  Generator: { expected: 'a Generator', accepts: (value) => value instanceof Generator },
+  str: { expected: 'a string', accepts: (value) => typeof value === 'string' },
+}
+
+/** What is wrong with a value for an argument; null when nothing is. */
+function mismatch(argument: SchemaArgument, value: unknown): string | null {
+  if (value === null || value === undefined) return argument.optional ? null : 'is missing'
+  const rule = rules[argument.kind]
+  if (!argument.list) return rule.accepts(value) ? null : `must be ${rule.expected}, got ${describe(value)}`
+  if (Array.isArray(value)) {
+    const index = value.findIndex((element) => !(rule.accepts(element) || (argument.optionalElement && element === null)))
+    return index < 0 ? null : `must hold only elements that are ${rule.expected}, got ${describe(value[index])} at index ${index}`
+  }
+  if (argument.fixedLength && rule.accepts(value)) return null
+  return `must be an array of which each element is ${rule.expected}, got ${describe(value)}`
+}
+
+/** A value that passed `mismatch`, as the addon takes it. */
+function encodeOne(kind: Kind, value: unknown, use: string): unknown {
+  if (kind === 'Tensor') return value === null ? null : (value as Tensor).live(use)
+  if (kind === 'ScalarType') return dtypes[value as keyof typeof dtypes].code
+  if (kind === 'Generator') return (value as Generator).live()
+  return value
+}
+
+function encode(argument: SchemaArgument, value: unknown, use: string): unknown {
+  if (value === null || value === undefined) return null
+  if (argument.list && Array.isArray(value)) {
+    return argument.kind === 'int' ? value : value.map((element) => encodeOne(argument.kind, element, use))
+  }
+  return encodeOne(argument.kind, value, use)
+}
+
+function isOptions(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !(value instanceof Tensor) && !(value instanceof Generator) && !Array.isArray(value)
+}
+
+/** Places what the caller gave along a schema's arguments; a string says why that is not possible. */
+function arrange(schema: Schema, given: readonly unknown[]): unknown[] | string {
+  const { arguments: arguments_, positional } = schema
+  let count = given.length
+  let options: Record<string, unknown> = {}
+  if (positional < arguments_.length && count > 0 && isOptions(given[count - 1])) options = given[--count] as Record<string, unknown>
+  if (count > positional) return `takes at most ${positional} positional arguments, got ${count}`
+  const values: unknown[] = new Array(arguments_.length)
+  let used = 0
+  for (let i = 0; i < arguments_.length; i++) {
+    const argument = arguments_[i] as SchemaArgument
+    let value = i < positional ? (i < count ? given[i] : undefined) : options[argument.name]
+    if (i >= positional && Object.hasOwn(options, argument.name)) used++
+    if (value === undefined && argument.hasDefault) value = argument.defaultValue
+    values[i] = value
+  }
+  if (used < Object.keys(options).length) {
+    const unknown = Object.keys(options).find((name) => !arguments_.some((argument) => argument.keywordOnly && argument.name === name))
+    return `has no option \`${unknown}\``
+  }
+  return values
+}
+
+type NativeCall = (...args: unknown[]) => unknown
+
+/** A schema with what a call needs ready: for each argument an encoder, and its default as the addon takes it. */
+interface Overload {
+  readonly schema: Schema
+  readonly encoders: readonly ((value: unknown) => unknown)[]
+  readonly defaults: readonly unknown[]
+  /** The arguments of the call under way, reused from call to call. */
+  readonly encoded: unknown[]
+  call: NativeCall | undefined
+}
+
+const unfit = Symbol('unfit')
+
+/** A function that encodes a value of an argument, or says `unfit` without saying why: the slow path finds the reason. */
+function encoderOf(argument: SchemaArgument, use: string): (value: unknown) => unknown {
+  if (argument.kind === 'Tensor' && !argument.list) {
+    return (value) => {
+      if (value instanceof Tensor) return value.handle === 0 ? unfit : value.handle
+      return value === null && argument.optional ? null : unfit
+    }
+  }
+  if (argument.kind === 'Scalar') return (value) => (typeof value === 'number' ? value : unfit)
+  return (value) => (mismatch(argument, value) === null ? encode(argument, value, use) : unfit)
+}
+
+function overloadOf(text: string, use: string): Overload {
+  const schema = parseSchema(text)
+  return {
+    schema,
+    encoders: schema.arguments.map((argument) => encoderOf(argument, use)),
+    defaults: schema.arguments.map((each) => (each.hasDefault ? encode(each, each.defaultValue, use) : unfit)),
+    encoded: new Array(schema.arguments.length),
+    call: undefined,
+  }
+}
+
+/** Encodes positional arguments into `overload.encoded`; false where anything is out of the ordinary. */
+function encodeQuickly(overload: Overload, given: readonly unknown[]): boolean {
+  const { encoders, defaults, encoded, schema } = overload
+  if (given.length > schema.positional) return false
+  for (let i = 0; i < encoded.length; i++) {
+    const value = i < given.length ? given[i] : undefined
+    const code = value === undefined ? defaults[i] : (encoders[i] as (value: unknown) => unknown)(value)
+    if (code === unfit) return false
+    encoded[i] = code
+  }
+  return true
+}
+
+function firstMismatch(schema: Schema, values: readonly unknown[]): string | null {
+  for (let i = 0; i < values.length; i++) {
+    const argument = schema.arguments[i] as SchemaArgument
+    const problem = mismatch(argument, values[i])
+    if (problem !== null) return `argument \`${argument.name}\` ${problem}`
+  }
+  return null
+}
+
+/** Calls without a spread where arguments are few: most calls, and twice as fast. */
+function apply(call: NativeCall, args: readonly unknown[]): unknown {
+  switch (args.length) {
+    case 1:
+      return call(args[0])
+    case 2:
+      return call(args[0], args[1])
+    case 3:
+      return call(args[0], args[1], args[2])
+    default:
+      return call(...args)
+  }
+}
+
+/** What runs an entry of the schema list on its arguments. */
+function runner(name: string, list: readonly string[]): (given: readonly unknown[]) => unknown {
+  const overloads = list.map((text) => overloadOf(text, name))
+
+  function fail(reason: string, given: readonly unknown[], cause?: unknown): never {
+    throw new OperatorError(name, reason, given.length === 0 ? 'nothing' : given.map(describe).join(', '), list, cause)
+  }
+
+  /** The overload that the arguments fit, encoded; an error tells the first reason of the first overload. */
+  function choose(given: readonly unknown[]): Overload {
+    for (const overload of overloads) if (encodeQuickly(overload, given)) return overload
+    let reason: string | undefined
+    for (const overload of overloads) {
+      const { schema, encoded } = overload
+      const values = arrange(schema, given)
+      const problem = typeof values === 'string' ? values : firstMismatch(schema, values)
+      if (problem === null) {
+        for (let i = 0; i < encoded.length; i++) encoded[i] = encode(schema.arguments[i] as SchemaArgument, values[i], name)
+        return overload
+      }
+      reason ??= problem
+    }
+    return fail(reason ?? 'no overload', given)
+  }
+
+  function resolve({ schema }: Overload): NativeCall {
+    const names = schema.arguments.map((argument) => argument.name)
+    return native().operator(`${schema.namespace}::${schema.name}`, schema.overload, names)
+  }
+
+  return (given) => {
+    const overload = choose(given)
+    const context = currentContext()
+    const engine = engineFor(context)
+    let result: unknown
+    try {
+      overload.call ??= resolve(overload)
+      result = apply(overload.call, overload.encoded)
+    } catch (error) {
+      if (typeof (error as { code?: unknown }).code !== 'string') throw error
+      return fail((error as Error).message, given, error)
+    }
+    if (overload.schema.returnsSelf) {
+      engine.release(Int32Array.of(result as number), 1)
+      return given[0]
+    }
+    if (typeof result === 'number') return adopt(result, name, context)
+    if (Array.isArray(result)) return result.map((handle: number) => adopt(handle, name, context))
+    return result
+  }
+}
+
+function schemaList(texts: string | readonly string[]): readonly string[] {
+  return typeof texts === 'string' ? [texts] : texts
+}
+
+/** Makes the function of a schema, or of two that are told apart by their arguments: for operators that the list lacks. */
+export function operator<const S extends string | readonly [string, string]>(name: string, texts: S): Signature<S> {
+  const run = runner(name, schemaList(texts))
+  return ((...given: unknown[]) => run(given)) as unknown as Signature<S>
+}
+
+type Operators = { readonly [K in keyof typeof schemas]: Signature<(typeof schemas)[K]> }
+
+const runners = new Map(Object.entries(schemas).map(([name, texts]) => [name, runner(name, schemaList(texts))]))
+
+/** Every operator as a function, by its name in the schema list. Those with `self` first are also methods of `Tensor`. */
+export const ops = Object.fromEntries(Array.from(runners, ([name, run]) => [name, (...given: unknown[]) => run(given)])) as unknown as Operators
+
+/** Whether this libtorch has an operator (any of its schemas): some are younger than others. */
+export function supports(name: keyof typeof schemas): boolean {
+  return schemaList(schemas[name]).some((text) => {
+    const schema = parseSchema(text)
+    try {
+      native().operator(
+        `${schema.namespace}::${schema.name}`,
+        schema.overload,
+        schema.arguments.map((argument) => argument.name),
+      )
+      return true
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'SIGHTLINE_ARGUMENT') return false
+      throw error
+    }
+  })
+}
+
+for (const [name, run] of runners) {
+  const [self] = parseSchema(schemaList(schemas[name as keyof Operators])[0] as string).arguments
+  if (self?.name !== 'self' || self.list) continue
+  Object.defineProperty(Tensor.prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: Tensor, ...rest: unknown[]): unknown {
+      return run([this, ...rest])
+    },
+  })
+}
