@@ -1,0 +1,21 @@
+// `npm run bench -- NAME [--json]`: figures as ratios inside one run, since machines differ and share.
+
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { engineBench } from './engine.ts'
+
+const benches: { readonly [name: string]: (report: (text: string) => void) => object } = { engine: engineBench }
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
+const [name = ''] = positionals
+const bench = benches[name]
+if (bench === undefined || positionals.length > 1) {
+  console.error(`bench: "${positionals.join(' ')}"; expected one of ${Object.keys(benches).join(', ')}, and --json for one object`)
+  process.exit(2)
+}
+const load = loadavg()[0] as number
+if (load > 1) console.error(`bench: other work is running here (load ${load.toFixed(1)}); times will be noisy`)
+const figures = bench((text) => {
+  if (!values.json) console.log(text)
+})
+if (values.json) console.log(JSON.stringify(figures))
