@@ -100,17 +100,21 @@ const linearFlops = 3 * products.reduce((sum, { m, k, n, count }) => sum + 2 * m
 // Scores and values, forward and twice backward; only the causal half, which is all that is needed.
 const attentionFlops = (3 * 2 * 2 * size.layers * batch * size.width * length * (length + 1)) / 2
 
+/** Operands for each product of its own, as in a step: none is in the cache because the one before used it too. */
+function operandsOfAll(): (readonly [Tensor, Tensor, Tensor])[] {
+  return products.flatMap(({ m, k, n, count }) =>
+    Array.from({ length: count }, () => [ops.randn([m, k]), ops.randn([n, k]), ops.randn([m, n])] as const),
+  )
+}
+
 /** Runs every matrix product of the linear layers of one step once, in the three forms it has there. */
-function allProducts(operands: readonly (readonly Tensor[])[]): void {
-  for (const [i, { count }] of products.entries()) {
-    const [x, w, dy] = operands[i] as readonly [Tensor, Tensor, Tensor]
-    for (let j = 0; j < count; j++) {
-      scope(() => {
-        x.mm(w.transpose(0, 1)) // forward
-        dy.mm(w) // to the input
-        dy.transpose(0, 1).mm(x) // to the weight
-      })
-    }
+function allProducts(operands: readonly (readonly [Tensor, Tensor, Tensor])[]): void {
+  for (const [x, w, dy] of operands) {
+    scope(() => {
+      x.mm(w.transpose(0, 1)) // forward
+      dy.mm(w) // to the input
+      dy.transpose(0, 1).mm(x) // to the weight
+    })
   }
 }
 
@@ -138,7 +142,7 @@ function step(baseline: Baseline): { stepRatio: number; boundRatio: number; rows
     const apart = Math.max(...losses.map(([own, other]) => Math.abs(own - other)))
     if (apart > 1e-3) throw new Error(`the two sides do not compute the same: losses differ by ${apart}`)
 
-    const operands = products.map(({ m, k, n }) => [ops.randn([m, k]), ops.randn([n, k]), ops.randn([m, n])])
+    const operands = operandsOfAll()
     const times = inTurn(
       {
         typescript: () => trainStep(model, optimizer, ids, targets),

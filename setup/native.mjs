@@ -32,7 +32,9 @@ function openblas(/** @type {import('./libtorch.mjs').Libtorch} */ libtorch) {
 export function compile(source, name, libtorch, say) {
   const compiler = process.env['CXX'] ?? 'g++'
   const hash = createHash('sha256').update(JSON.stringify(libtorch))
-  for (const file of readdirSync(join(root, source)).sort()) hash.update(readFileSync(join(root, source, file)))
+  for (const entry of readdirSync(join(root, source), { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) hash.update(entry.name).update(readFileSync(join(entry.parentPath, entry.name)))
+  }
   // What -march=native means here: on another processor the addon is built again.
   hash.update(execFileSync(compiler, ['-march=native', '-dM', '-E', '-x', 'c++', '/dev/null']))
   const folder = `${name}-${libtorch.version}-${hash.digest('hex').slice(0, 12)}`
@@ -64,7 +66,9 @@ export function compile(source, name, libtorch, say) {
     DEFINES: defines.join(' '),
   }
   const words = Object.entries(settings).map(([key, value]) => `${key}=${value}`)
-  const made = spawnSync('make', ['-C', join(root, source), `-j${availableParallelism()}`, '--no-print-directory', ...words], { encoding: 'utf8' })
+  const made = spawnSync('make', ['-C', join(root, source), `-j${availableParallelism()}`, '--no-print-directory', '-s', ...words], {
+    encoding: 'utf8',
+  })
   if (made.status !== 0) {
     const output = `${made.stdout}${made.stderr}${made.error?.message ?? ''}`
     throw new Error(`${source} did not compile (${compiler}, libtorch ${libtorch.version} in ${libtorch.libraryFolder}):\n${output}`)

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runEnvironment } from './environment.mjs'
 import { findLibtorch, waysToGetTorch } from './libtorch.mjs'
 import { buildAddon, root } from './native.mjs'
 
@@ -74,7 +75,7 @@ function ensureEngine() {
 
 /** Runs one step and ends with its exit code if that is not 0. */
 function step(/** @type {string} */ command, /** @type {string[]} */ args) {
-  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: runEnvironment() })
   if (done.status !== 0) process.exit(done.status ?? 1)
 }
 

@@ -7,7 +7,7 @@
 
 import { ArgumentError } from '../errors.ts'
 import { backwardFrom, gradient, requireGrad, setGradient } from './autograd.ts'
-import { adopt, currentContext, enableGrad, keep, nextEpoch, noGrad, scope } from './context.ts'
+import { adopt, currentContext, dispose, enableGrad, keep, nextEpoch, noGrad, scope } from './context.ts'
 import { native } from './native.ts'
 import { Generator } from './random.ts'
 import type { Tensor } from './tensor.ts'
@@ -68,6 +68,7 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(body: (...input
   })
 }
 
+/** Pushes gradients into the graphs that made their inputs, all at once since these may share parts, and frees them. */
 function pushBack(gradients: readonly Pending[]): void {
   if (gradients.length === 0) return
   backwardFrom(
@@ -75,31 +76,26 @@ function pushBack(gradients: readonly Pending[]): void {
     gradients.map((each) => each.gradient),
     false,
   )
+  dispose(gradients)
 }
 
-function runAgain(saved: Checkpoint, arrived: readonly (Tensor | null)[]): (Tensor | null)[] {
-  const { random } = saved
+/** Runs a checkpoint again with the gradients that arrived at its outputs; gives those of its inputs, null where none is wanted. */
+function runAgain({ random, randomState, run, inputs }: Checkpoint, arrived: readonly (Tensor | null)[]): (Tensor | null)[] {
   const stateNow = random.state()
-  random.setState(saved.randomState)
-  const leaves = saved.inputs.map((input) => (input.requiresGrad ? requireGrad(input.detach()) : input))
-  const outputs = enableGrad(() => saved.run(...leaves))
+  random.setState(randomState)
+  const leaves = inputs.map((input) => (input.requiresGrad ? requireGrad(input.detach()) : input))
+  const outputs = enableGrad(() => run(...leaves))
   random.setState(stateNow)
   const used = outputs.flatMap((output, i) => {
     const incoming = arrived[i]
-    return incoming && output.requiresGrad ? [[output, incoming] as const] : []
+    return incoming && output.requiresGrad ? [{ input: output, gradient: incoming }] : []
   })
-  if (used.length > 0) {
-    backwardFrom(
-      used.map(([output]) => output),
-      used.map(([, incoming]) => incoming),
-      false,
-    )
-  }
-  return leaves.map((leaf, i) => (leaf === saved.inputs[i] ? null : gradient(leaf)))
+  pushBack(used)
+  return leaves.map((leaf, i) => (leaf === inputs[i] ? null : gradient(leaf)))
 }
 
 function free(saved: Checkpoint): void {
-  for (const tensor of [...saved.inputs, ...saved.outputs, saved.randomState]) tensor.dispose()
+  dispose([saved.inputs, saved.outputs, saved.randomState])
 }
 
 /** Runs what `backward` left at the outputs of checkpoints, last checkpoint first. Checkpoints that it did not reach stay. */
@@ -115,18 +111,22 @@ function flushCheckpoints(): void {
         // What was made after this checkpoint may lead to its outputs: those gradients must arrive first.
         pushBack(waiting.filter((each) => each.input.epoch > order))
         waiting = waiting.filter((each) => each.input.epoch <= order)
-        const arrived = saved.outputs.map((output) => gradient(output))
-        if (arrived.every((each) => each === null)) {
+        const reached = scope(() => saved.outputs.some((output) => gradient(output) !== null))
+        if (!reached) {
           pending.unshift(saved)
           continue
         }
         try {
-          for (const [i, incoming] of scope(() => runAgain(saved, arrived)).entries()) {
+          const back = scope(() => {
+            const arrived = saved.outputs.map((output) => gradient(output))
+            for (const output of saved.outputs) setGradient(output, null)
+            return runAgain(saved, arrived)
+          })
+          for (const [i, incoming] of back.entries()) {
             const input = saved.inputs[i]
             if (incoming && input) waiting.push({ input: alias(input), gradient: incoming })
           }
         } finally {
-          for (const output of saved.outputs) setGradient(output, null)
           free(saved)
         }
       }

@@ -11,11 +11,12 @@ import { schemas } from './schemas.ts'
 import { Tensor } from './tensor.ts'
 
 /** A value in words, for error texts. */
-function describe(value: unknown): string {
+function describe(value: unknown, depth = 0): string {
   if (value instanceof Tensor) return value.toString()
   if (value instanceof Generator) return 'a generator'
   if (Array.isArray(value)) {
-    const shown = value.slice(0, 8).map(describe)
+    if (depth > 1) return '[…]' // also ends a list that holds itself
+    const shown = value.slice(0, 8).map((each) => describe(each, depth + 1))
     return `[${shown.join(', ')}${value.length > 8 ? `, … ${value.length} in all` : ''}]`
   }
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40))
@@ -57,7 +58,7 @@ function mismatch(argument: SchemaArgument, value: unknown): string | null {
 function encodeOne(kind: Kind, value: unknown, use: string): unknown {
   if (kind === 'Tensor') return value === null ? null : (value as Tensor).live(use)
   if (kind === 'ScalarType') return dtypes[value as keyof typeof dtypes].code
-  if (kind === 'Generator') return (value as Generator).live()
+  if (kind === 'Generator') return (value as Generator).live(use)
   return value
 }
 
@@ -103,6 +104,8 @@ interface Overload {
   readonly schema: Schema
   readonly encoders: readonly ((value: unknown) => unknown)[]
   readonly defaults: readonly unknown[]
+  /** How many tensors come first, where all the rest has defaults: the commonest calls pass just these. */
+  readonly tensors: number
   /** The arguments of the call under way, reused from call to call. */
   readonly encoded: unknown[]
   call: NativeCall | undefined
@@ -124,7 +127,11 @@ function encoderOf(argument: SchemaArgument, use: string): (value: unknown) => u
 
 function overloadOf(text: string, use: string): Overload {
   const schema = parseSchema(text)
+  const isTensor = ({ kind, list, hasDefault }: SchemaArgument): boolean => kind === 'Tensor' && !list && !hasDefault
+  const firstOther = schema.arguments.findIndex((each) => !isTensor(each))
+  const tensors = firstOther < 0 ? schema.arguments.length : firstOther
   return {
+    tensors: schema.arguments.slice(tensors).every((each) => each.hasDefault) ? tensors : -1,
     schema,
     encoders: schema.arguments.map((argument) => encoderOf(argument, use)),
     defaults: schema.arguments.map((each) => (each.hasDefault ? encode(each, each.defaultValue, use) : unfit)),
@@ -135,7 +142,17 @@ function overloadOf(text: string, use: string): Overload {
 
 /** Encodes positional arguments into `overload.encoded`; false where anything is out of the ordinary. */
 function encodeQuickly(overload: Overload, given: readonly unknown[]): boolean {
-  const { encoders, defaults, encoded, schema } = overload
+  const { encoders, defaults, encoded, schema, tensors } = overload
+  if (given.length === tensors) {
+    let i = 0
+    for (; i < tensors; i++) {
+      const value = given[i]
+      if (!(value instanceof Tensor) || value.handle === 0) return false
+      encoded[i] = value.handle
+    }
+    for (; i < encoded.length; i++) encoded[i] = defaults[i]
+    return true
+  }
   if (given.length > schema.positional) return false
   for (let i = 0; i < encoded.length; i++) {
     const value = i < given.length ? given[i] : undefined
@@ -174,7 +191,7 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
   const overloads = list.map((text) => overloadOf(text, name))
 
   function fail(reason: string, given: readonly unknown[], cause?: unknown): never {
-    throw new OperatorError(name, reason, given.length === 0 ? 'nothing' : given.map(describe).join(', '), list, cause)
+    throw new OperatorError(name, reason, given.length === 0 ? 'nothing' : given.map((each) => describe(each)).join(', '), list, cause)
   }
 
   /** The overload that the arguments fit, encoded; an error tells the first reason of the first overload. */

@@ -1,6 +1,6 @@
 // Random generators: a seed gives the same numbers, and the state can be saved with a checkpoint and restored.
 
-import { ArgumentError } from '../errors.ts'
+import { ArgumentError, UseAfterFreeError } from '../errors.ts'
 import { adopt, currentContext, engineFor } from './context.ts'
 import type { Device } from './dtype.ts'
 import { native } from './native.ts'
@@ -34,25 +34,25 @@ export class Generator implements Disposable {
     return generator
   }
 
-  /** The engine's index, or an error when disposed. */
-  live(): number {
-    if (this.index < 0) throw new ArgumentError('the generator was disposed')
+  /** The engine's index, or a `UseAfterFreeError` when disposed. */
+  live(use: string): number {
+    if (this.index < 0) throw new UseAfterFreeError(`${use}: the generator was disposed; make another with Generator.seeded`)
     return this.index
   }
 
   seed(seed: number): void {
     if (!Number.isSafeInteger(seed) || seed < 0) throw new ArgumentError(`seed: ${seed}; expected an integer from 0 to 2^53 − 1`)
-    native().seedGenerator(this.live(), seed)
+    native().seedGenerator(this.live('seed'), seed)
   }
 
   /** The whole state, a uint8 tensor on the CPU: restore it with `setState` to draw the same numbers again. */
   state(): Tensor {
     const context = currentContext()
-    return adopt(engineFor(context).generatorState(this.live()), 'Generator.state', context)
+    return adopt(engineFor(context).generatorState(this.live('state')), 'Generator.state', context)
   }
 
   setState(state: Tensor): void {
-    native().setGeneratorState(this.live(), state.live('setState'))
+    native().setGeneratorState(this.live('setState'), state.live('setState'))
   }
 
   [Symbol.dispose](): void {

@@ -86,13 +86,13 @@ struct Problem {
   const float *cos, *sin;        // [tokens, D], or null for no rotation
 
   // x·cos + rotateHalf(x)·sin, times `by`; sign −1 gives the transposed map, which carries gradients back.
-  void rotate(const float* from, float* to, int64_t token, float by, bool transposed) const {
+  void rotate(const float* __restrict from, float* __restrict to, int64_t token, float by, bool transposed) const {
     const int64_t half = width / 2;
     if (!cos) {
       for (int64_t d = 0; d < width; d++) to[d] = from[d] * by;
       return;
     }
-    const float *c = cos + token * width, *s = sin + token * width;
+    const float *__restrict c = cos + token * width, *__restrict s = sin + token * width;
     if (transposed) {
       for (int64_t d = 0; d < half; d++) {
         const float first = from[d], second = from[d + half];
@@ -136,6 +136,18 @@ void pack(const Problem& p, const Heads& source, int64_t head, int64_t token0, i
   }
 }
 
+// Rows of values as a matrix with rows `stride` apart: the tensor itself where its width fills whole vectors, else a padded copy.
+struct Rows {
+  const float* data;
+  int64_t stride;
+  Rows(const Problem& p, const Heads& source, int64_t head, int64_t token0, int64_t count, float* copy)
+      : data(source.at(token0, head)), stride(source.token) {
+    if (p.width % kLanes == 0) return;
+    data = copy, stride = padded(p.width);
+    pack(p, source, head, token0, count, 1, false, copy, stride, nullptr, 0);
+  }
+};
+
 // Hides from each query of the block the keys that follow it; key j0 is the first row of scores.
 void mask(const Span& span, int64_t i0, int64_t rows, int64_t j0, int64_t keys, float* scores, int64_t lanes) {
   for (int64_t j = std::max<int64_t>(0, span.visible(i0) - j0); j < keys; j++) {
@@ -165,12 +177,11 @@ void forward(const Problem& p, const Heads& q, const Heads& k, const Heads& v, c
     const int64_t group = task % p.groups;
     static thread_local std::vector<float> sources, block;
     float* keys = scratch(sources, 2 * span.keys * Dp);
-    float* values = keys + span.keys * Dp;
     float* queries = scratch(block, kQueryBlock * (2 * Dp + D + kKeyBlock + 2));
     float *queriesT = queries + kQueryBlock * Dp, *sums = queriesT + kQueryBlock * D, *scores = sums + kQueryBlock * Dp;
     float *most = scores + kQueryBlock * kKeyBlock, *total = most + kQueryBlock;
     pack(p, k, group, span.key0, span.keys, 1, true, keys, Dp, nullptr, 0);
-    pack(p, v, group, span.key0, span.keys, 1, false, values, Dp, nullptr, 0);
+    const Rows values(p, v, group, span.key0, span.keys, keys + span.keys * Dp);
     for (int64_t head = group * share; head < (group + 1) * share; head++) {
       for (int64_t i0 = 0; i0 < span.queries; i0 += kQueryBlock) {
         const int64_t rows = std::min(kQueryBlock, span.queries - i0), lanes = padded(rows), end = span.visible(i0 + rows - 1);
@@ -201,7 +212,7 @@ void forward(const Problem& p, const Heads& q, const Heads& k, const Heads& v, c
           if (j0 > 0)
             for (int64_t r = 0; r < rows; r++)
               for (int64_t d = 0; d < Dp; d += kLanes) store(sums + r * Dp + d, load(sums + r * Dp + d) * decay[r]);
-          multiply(rows, Dp, count, scores, 1, lanes, values + j0 * Dp, Dp, sums, Dp, true);
+          multiply(rows, Dp, count, scores, 1, lanes, values.data + j0 * values.stride, values.stride, sums, Dp, true);
         }
         for (int64_t r = 0; r < rows; r++) {
           float* to = out.at(span.query0 + i0 + r, head);
@@ -221,12 +232,12 @@ void backward(const Problem& p, const Heads& q, const Heads& k, const Heads& v, 
     const Span span(p, task / p.groups);
     const int64_t group = task % p.groups, L = span.keys;
     static thread_local std::vector<float> sources, block;
-    float *keys = scratch(sources, 4 * L * Dp), *values = keys + L * Dp, *dK = values + L * Dp, *dV = dK + L * Dp;
+    float *keys = scratch(sources, 3 * L * Dp), *dK = keys + L * Dp, *dV = dK + L * Dp;
     float* queries = scratch(block, kQueryBlock * (3 * Dp + 2 * D + 2 * kKeyBlock));
     float *queriesT = queries + kQueryBlock * Dp, *dO = queriesT + kQueryBlock * D, *dOT = dO + kQueryBlock * Dp;
     float *dQ = dOT + kQueryBlock * D, *weights = dQ + kQueryBlock * Dp, *dScores = weights + kQueryBlock * kKeyBlock;
     pack(p, k, group, span.key0, L, 1, true, keys, Dp, nullptr, 0);
-    pack(p, v, group, span.key0, L, 1, false, values, Dp, nullptr, 0);
+    const float* values = v.at(span.key0, group);  // only ever read element by element: no copy at any width
     std::fill(dK, dV + L * Dp, 0.f);
     for (int64_t head = group * share; head < (group + 1) * share; head++) {
       for (int64_t i0 = 0; i0 < span.queries; i0 += kQueryBlock) {
@@ -246,7 +257,7 @@ void backward(const Problem& p, const Heads& q, const Heads& k, const Heads& v, 
         for (int64_t j0 = 0; j0 < end; j0 += kKeyBlock) {
           const int64_t count = std::min(kKeyBlock, end - j0);
           multiply(count, lanes, D, keys + j0 * Dp, Dp, 1, queriesT, lanes, weights, lanes, false);
-          multiply(count, lanes, D, values + j0 * Dp, Dp, 1, dOT, lanes, dScores, lanes, false);
+          multiply(count, lanes, D, values + j0 * v.token, v.token, 1, dOT, lanes, dScores, lanes, false);
           mask(span, i0, rows, j0, count, weights, lanes);
           for (int64_t r = 0; r < lanes; r += kLanes) {
             const vfloat shifts = load(shift + r), deltas = load(delta + r);
