@@ -155,7 +155,7 @@ static napi_value call(const Arguments& args) {
   } emptied{stack};
   for (size_t position = 0; position < op.defaults.size(); position++) {
     const int given = op.given[position];
-    if (given < 0) {
+    if (given < 0 || given >= static_cast<int>(args.count)) {
       stack.push_back(op.defaults[position]);
       continue;
     }
@@ -176,8 +176,9 @@ static napi_value call(const Arguments& args) {
   return result;
 }
 
-// operator(name, overload, argument names) → a function that takes those arguments in that order; what is not named keeps the
-// library's default. An operator or an argument that this libtorch lacks is an error that shows the library's own schema.
+// operator(name, overload, argument names, default values) → a function that takes those arguments in that order; what is not named
+// keeps the library's default. Its property `least` says how many must be passed: the defaults of those after are the library's own.
+// An operator or an argument that this libtorch lacks is an error that shows the library's own schema.
 static napi_value createOperator(const Arguments& args) {
   const auto env = args.env;
   const auto name = toString(env, args.at(0)), overload = toString(env, args.at(1));
@@ -191,9 +192,11 @@ static napi_value createOperator(const Arguments& args) {
   uint32_t length;
   if (napi_get_array_length(env, args.at(2), &length) != napi_ok) throw std::invalid_argument("expected an array of names");
   op->given.assign(arguments.size(), -1);
+  uint32_t least = 0;
   for (uint32_t i = 0; i < length; i++) {
-    napi_value element;
+    napi_value element, value;
     check(env, napi_get_element(env, args.at(2), i, &element));
+    check(env, napi_get_element(env, args.at(3), i, &value));
     const auto wanted = toString(env, element);
     const auto position = schema.argumentIndexWithName(wanted);
     if (!position) throw std::invalid_argument("this libtorch's operator has no argument `" + wanted + "`: " + c10::toString(schema));
@@ -203,6 +206,11 @@ static napi_value createOperator(const Arguments& args) {
     if (optional) type = type->containedType(0);
     op->parameters.push_back({wanted, kindOf(type, wanted), optional, argument.N() ? *argument.N() : 0});
     op->given[*position] = i;
+    napi_valuetype valueType;
+    check(env, napi_typeof(env, value, &valueType));
+    const bool own = valueType != napi_undefined && argument.default_value() &&
+        toIValue(env, op->environment, op->parameters.back(), value) == *argument.default_value();
+    if (!own) least = i + 1;
   }
   for (size_t i = 0; i < arguments.size(); i++)
     if (op->given[i] < 0 && !arguments[i].default_value())
@@ -210,6 +218,7 @@ static napi_value createOperator(const Arguments& args) {
 
   napi_value function;
   check(env, napi_create_function(env, name.c_str(), name.size(), exported<call>, op.get(), &function));
+  setProperty(env, function, "least", fromDouble(env, least));
   environment(env).operators.push_back(std::move(op));
   return function;
 }

@@ -22,11 +22,17 @@ export interface EngineDescription {
   readonly cudaProblem: string
 }
 
+/** An operator of the library; the arguments beyond the first `least` may be left away for their defaults. */
+export interface NativeOperator {
+  (...args: unknown[]): unknown
+  readonly least: number
+}
+
 /** The addon's functions, as native/ exports them. Tensors are handles (positive integers; 0 is none). */
 export interface Native {
   describe(): EngineDescription
   threads(count?: number): number
-  operator(name: string, overload: string, argumentNames: readonly string[]): (...args: unknown[]) => unknown
+  operator(name: string, overload: string, argumentNames: readonly string[], defaults: readonly unknown[]): NativeOperator
   fromBytes(bytes: Uint8Array, dtype: number, shape: readonly number[]): number
   toBytes(handle: number): ArrayBuffer
   facts(handle: number): number[]

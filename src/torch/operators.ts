@@ -4,7 +4,7 @@
 import { OperatorError } from '../errors.ts'
 import { adopt, currentContext, engineFor } from './context.ts'
 import { dtypeNames, dtypes, isDevice, isDType } from './dtype.ts'
-import { native } from './native.ts'
+import { type NativeOperator, native } from './native.ts'
 import { Generator } from './random.ts'
 import { type Kind, parseSchema, type Schema, type SchemaArgument, type Signature } from './schema.ts'
 import { schemas } from './schemas.ts'
@@ -97,8 +97,6 @@ function arrange(schema: Schema, given: readonly unknown[]): unknown[] | string 
   return values
 }
 
-type NativeCall = (...args: unknown[]) => unknown
-
 /** A schema with what a call needs ready: for each argument an encoder, and its default as the addon takes it. */
 interface Overload {
   readonly schema: Schema
@@ -108,7 +106,7 @@ interface Overload {
   readonly tensors: number
   /** The arguments of the call under way, reused from call to call. */
   readonly encoded: unknown[]
-  call: NativeCall | undefined
+  call: NativeOperator | undefined
 }
 
 const unfit = Symbol('unfit')
@@ -163,6 +161,12 @@ function encodeQuickly(overload: Overload, given: readonly unknown[]): boolean {
   return true
 }
 
+function resolve({ schema, defaults }: Overload): NativeOperator {
+  const names = schema.arguments.map((argument) => argument.name)
+  const values = defaults.map((value) => (value === unfit ? undefined : value))
+  return native().operator(`${schema.namespace}::${schema.name}`, schema.overload, names, values)
+}
+
 function firstMismatch(schema: Schema, values: readonly unknown[]): string | null {
   for (let i = 0; i < values.length; i++) {
     const argument = schema.arguments[i] as SchemaArgument
@@ -173,8 +177,8 @@ function firstMismatch(schema: Schema, values: readonly unknown[]): string | nul
 }
 
 /** Calls without a spread where arguments are few: most calls, and twice as fast. */
-function apply(call: NativeCall, args: readonly unknown[]): unknown {
-  switch (args.length) {
+function apply(call: NativeOperator, args: readonly unknown[], count: number): unknown {
+  switch (count) {
     case 1:
       return call(args[0])
     case 2:
@@ -211,11 +215,6 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
     return fail(reason ?? 'no overload', given)
   }
 
-  function resolve({ schema }: Overload): NativeCall {
-    const names = schema.arguments.map((argument) => argument.name)
-    return native().operator(`${schema.namespace}::${schema.name}`, schema.overload, names)
-  }
-
   return (given) => {
     const overload = choose(given)
     const context = currentContext()
@@ -223,7 +222,9 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
     let result: unknown
     try {
       overload.call ??= resolve(overload)
-      result = apply(overload.call, overload.encoded)
+      const { call, encoded, tensors } = overload
+      // Just tensors, and the rest as the library would have it: the shortest call.
+      result = apply(call, encoded, given.length === tensors && call.least <= tensors ? tensors : encoded.length)
     } catch (error) {
       if (typeof (error as { code?: unknown }).code !== 'string') throw error
       return fail((error as Error).message, given, error)
@@ -258,13 +259,8 @@ export const ops = Object.fromEntries(Array.from(runners, ([name, run]) => [name
 /** Whether this libtorch has an operator (any of its schemas): some are younger than others. */
 export function supports(name: keyof typeof schemas): boolean {
   return schemaList(schemas[name]).some((text) => {
-    const schema = parseSchema(text)
     try {
-      native().operator(
-        `${schema.namespace}::${schema.name}`,
-        schema.overload,
-        schema.arguments.map((argument) => argument.name),
-      )
+      resolve(overloadOf(text, name))
       return true
     } catch (error) {
       if ((error as { code?: unknown }).code === 'SIGHTLINE_ARGUMENT') return false
@@ -279,8 +275,11 @@ for (const [name, run] of runners) {
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,
     writable: true,
-    value(this: Tensor, ...rest: unknown[]): unknown {
-      return run([this, ...rest])
+    // Spelt out for few arguments, which spares most calls one array.
+    value(this: Tensor, a?: unknown, b?: unknown, ...more: unknown[]): unknown {
+      if (more.length > 0) return run([this, a, b, ...more])
+      if (b !== undefined) return run([this, a, b])
+      return run(a === undefined ? [this] : [this, a])
     },
   })
 }
