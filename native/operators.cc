@@ -4,6 +4,10 @@
 #include <ATen/core/List.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/masked_fill.h>
+#include <ATen/ops/remainder.h>
+#include <torch/library.h>
 
 #include <cmath>
 
@@ -221,6 +225,18 @@ static napi_value createOperator(const Arguments& args) {
   setProperty(env, function, "least", fromDouble(env, least));
   environment(env).operators.push_back(std::move(op));
   return function;
+}
+
+// Modulo −1 is modulo 1 for integers; libtorch 1.13 divides the lowest integer by −1 instead, which ends the process with SIGFPE.
+TORCH_LIBRARY_FRAGMENT(sightline, library) {
+  library.def("remainder.Scalar(Tensor self, Scalar other) -> Tensor", [](const at::Tensor& self, const at::Scalar& other) {
+    const bool trap = at::isIntegralType(self.scalar_type(), true) && other.isIntegral(false) && other.to<int64_t>() == -1;
+    return at::remainder(self, trap ? at::Scalar(1) : other);
+  });
+  library.def("remainder.Tensor(Tensor self, Tensor other) -> Tensor", [](const at::Tensor& self, const at::Tensor& other) {
+    const bool integral = at::isIntegralType(self.scalar_type(), true) && at::isIntegralType(other.scalar_type(), false);
+    return at::remainder(self, integral ? at::masked_fill(other, at::eq(other, -1), 1) : other);
+  });
 }
 
 void defineOperators(napi_env env, napi_value exports) {

@@ -22,7 +22,7 @@ export function close(
   for (let i = 0; i < a.length; i++) {
     const x = a[i] as number
     const y = b[i] as number
-    const same = Object.is(x, y) || Math.abs(x - y) <= absolute + relative * Math.abs(y)
+    const same = Object.is(x, y) || (Number.isFinite(y) && Math.abs(x - y) <= absolute + relative * Math.abs(y))
     assert.ok(same, `${what}[${i}]: ${x}, expected ${y}`)
   }
 }

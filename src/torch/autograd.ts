@@ -1,19 +1,8 @@
 // Gradients: marking parameters, reading what backward left, and gradients of chosen tensors. `backward` itself is in backward.ts.
 
-import { OperatorError } from '../errors.ts'
 import { adopt, currentContext, engineFor } from './context.ts'
-import { native } from './native.ts'
+import { about, native } from './native.ts'
 import type { Tensor } from './tensor.ts'
-
-/** Runs a call of the engine whose failure is about these tensors: its error becomes an `OperatorError`. */
-function about<T>(name: string, tensors: readonly (Tensor | null)[], takes: string, call: () => T): T {
-  try {
-    return call()
-  } catch (cause) {
-    if (typeof (cause as { code?: unknown }).code !== 'string') throw cause
-    throw new OperatorError(name, (cause as Error).message, tensors.join(', '), [takes], cause)
-  }
-}
 
 /** Marks a tensor as trainable (or not) and returns it. Only leaves (tensors that no recorded operator made) can be switched. */
 export function requireGrad(tensor: Tensor, value = true): Tensor {

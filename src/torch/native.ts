@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import { EngineError } from '../errors.ts'
+import { EngineError, OperatorError } from '../errors.ts'
 
 /** What the addon was built against; written beside it by the set-up. */
 export interface BuildRecord {
@@ -132,4 +132,14 @@ export function native(): Native {
 /** Sets how many threads an operator of this JavaScript thread may use (each worker has its own setting); returns the number in force. */
 export function setThreads(count: number): number {
   return native().threads(count)
+}
+
+/** Runs a call of the engine about these tensors: an error of the engine becomes an `OperatorError` that names `name` and shows them. */
+export function about<T>(name: string, involved: readonly unknown[], takes: string, call: () => T): T {
+  try {
+    return call()
+  } catch (cause) {
+    if (typeof (cause as { code?: unknown }).code !== 'string') throw cause
+    throw new OperatorError(name, (cause as Error).message, involved.join(', '), [takes], cause)
+  }
 }

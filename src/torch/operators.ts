@@ -3,7 +3,7 @@
 
 import { OperatorError } from '../errors.ts'
 import { adopt, currentContext, engineFor } from './context.ts'
-import { dtypeNames, dtypes, isDevice, isDType } from './dtype.ts'
+import { dtypeNames, dtypeOf, dtypes, isDevice, isDType } from './dtype.ts'
 import { type NativeOperator, native } from './native.ts'
 import { Generator } from './random.ts'
 import { type Kind, parseSchema, type Schema, type SchemaArgument, type Signature } from './schema.ts'
@@ -71,7 +71,9 @@ function encode(argument: SchemaArgument, value: unknown, use: string): unknown 
 }
 
 function isOptions(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !(value instanceof Tensor) && !(value instanceof Generator) && !Array.isArray(value)
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Places what the caller gave along a schema's arguments; a string says why that is not possible. */
@@ -95,6 +97,23 @@ function arrange(schema: Schema, given: readonly unknown[]): unknown[] | string 
     return `has no option \`${unknown}\``
   }
   return values
+}
+
+const boolMask = ([, mask]: readonly unknown[]): string | null =>
+  native().facts(mask as number)[0] === dtypes.bool.code ? null : '`mask` must be bool'
+
+/** What libtorch does not refuse although it should, by operator: from the encoded arguments, the reason. */
+const refusals: { readonly [name: string]: (encoded: readonly unknown[]) => string | null } = {
+  // PyTorch 2.11 divides by an int64 step that it has truncated to 0, which ends the process.
+  arange: ([, , step, dtype]) =>
+    typeof step === 'number' && Math.abs(step) < 1 && !dtypes[dtypeOf(dtype as number)].floating
+      ? 'step must be nonzero, and of integers at least 1'
+      : null,
+  // libtorch 1.13 takes any mask and looks at the lowest byte of its elements.
+  maskedFill: boolMask,
+  maskedFill_: boolMask,
+  // Its gradient is infinite in every release up to 2.11.
+  variance: ([, dim]) => (Array.isArray(dim) && dim.length === 0 ? '`dim` names no axis; null is all of them' : null),
 }
 
 /** A schema with what a call needs ready: for each argument an encoder, and its default as the addon takes it. */
@@ -193,6 +212,7 @@ function apply(call: NativeOperator, args: readonly unknown[], count: number): u
 /** What runs an entry of the schema list on its arguments. */
 function runner(name: string, list: readonly string[]): (given: readonly unknown[]) => unknown {
   const overloads = list.map((text) => overloadOf(text, name))
+  const refuse = refusals[name]
 
   function fail(reason: string, given: readonly unknown[], cause?: unknown): never {
     throw new OperatorError(name, reason, given.length === 0 ? 'nothing' : given.map((each) => describe(each)).join(', '), list, cause)
@@ -217,6 +237,8 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
 
   return (given) => {
     const overload = choose(given)
+    const refusal = refuse?.(overload.encoded)
+    if (typeof refusal === 'string') fail(refusal, given)
     const context = currentContext()
     const engine = engineFor(context)
     let result: unknown

@@ -74,6 +74,8 @@ type Parameters_<Parts extends string[]> =
       ? [...Positional<Parts>, options?: Options<AfterStar<Parts>>]
       : [...Positional<Parts>, options: Options<AfterStar<Parts>>]
 
+type Tensors<Parts> = { [I in keyof Parts]: Tensor }
+
 type ResultType<T extends string> = T extends '()'
   ? undefined
   : T extends 'Tensor' | `Tensor(${string})`
@@ -83,7 +85,7 @@ type ResultType<T extends string> = T extends '()'
       : T extends 'bool'
         ? boolean
         : T extends `(${infer Parts})`
-          ? { [I in keyof Split<Parts>]: Tensor }
+          ? Tensors<Split<Parts>>
           : never
 
 type OneSignature<S extends string> = S extends `${string}(${infer Arguments}) -> ${infer Result}`

@@ -7,9 +7,9 @@
 export const schemas = {
   // ---- arithmetic, element by element --------------------------------------------------------------------------------------
   /** add(other, {alpha}): self + alpha · other; shapes broadcast. */
-  add: ['add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', 'add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor'],
+  add: ['add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', 'add.Scalar(Tensor self, Scalar other, *, Scalar alpha=1) -> Tensor'],
   /** sub(other, {alpha}): self − alpha · other. */
-  sub: ['sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', 'sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor'],
+  sub: ['sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', 'sub.Scalar(Tensor self, Scalar other, *, Scalar alpha=1) -> Tensor'],
   /** mul(other): self · other. */
   mul: ['mul.Tensor(Tensor self, Tensor other) -> Tensor', 'mul.Scalar(Tensor self, Scalar other) -> Tensor'],
   /** div(other): self / other; always true division. */
@@ -17,9 +17,12 @@ export const schemas = {
   /** pow(exponent): self ^ exponent. */
   pow: ['pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor', 'pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor'],
   /** remainder(other): self mod other, with the sign of other. */
-  remainder: ['remainder.Tensor(Tensor self, Tensor other) -> Tensor', 'remainder.Scalar(Tensor self, Scalar other) -> Tensor'],
+  remainder: ['sightline::remainder.Tensor(Tensor self, Tensor other) -> Tensor', 'sightline::remainder.Scalar(Tensor self, Scalar other) -> Tensor'],
   /** rsub(other, {alpha}): other − alpha · self. */
-  rsub: ['rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', 'rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor'],
+  rsub: [
+    'rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor',
+    'rsub.Scalar(Tensor self, Scalar other, *, Scalar alpha=1) -> Tensor',
+  ],
   /** lerp(end, weight): self + weight · (end − self). */
   lerp: ['lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor', 'lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor'],
   /** maximum(other): the larger of each pair; NaN wins. */
@@ -94,7 +97,7 @@ export const schemas = {
   sum: 'sum.dim_IntList(Tensor self, int[1]? dim=None, bool keepdim=False) -> Tensor',
   /** mean(dim, keepdim): over one axis, several, or all (null). */
   mean: 'mean.dim(Tensor self, int[1]? dim=None, bool keepdim=False) -> Tensor',
-  /** variance(dim, correction, keepdim): with correction 1 the unbiased one. */
+  /** variance(dim, unbiased, keepdim): divided by the count, less 1 where unbiased. */
   variance: 'var.dim(Tensor self, int[1]? dim=None, bool unbiased=True, bool keepdim=False) -> Tensor',
   /** norm(ord, dim, keepdim): the vector norm of the given order. */
   norm: 'linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False) -> Tensor',
@@ -246,11 +249,11 @@ export const schemas = {
   // ---- in place: for optimisers, caches and buffers ------------------------------------------------------------------------
   add_: [
     'add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)',
-    'add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)',
+    'add_.Scalar(Tensor(a!) self, Scalar other, *, Scalar alpha=1) -> Tensor(a!)',
   ],
   sub_: [
     'sub_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)',
-    'sub_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)',
+    'sub_.Scalar(Tensor(a!) self, Scalar other, *, Scalar alpha=1) -> Tensor(a!)',
   ],
   mul_: ['mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)', 'mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)'],
   div_: ['div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)', 'div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)'],

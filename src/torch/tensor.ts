@@ -3,7 +3,7 @@
 import { ArgumentError, UseAfterFreeError } from '../errors.ts'
 import type { Scope } from './context.ts'
 import { type Device, type DType, type DTypeArrays, deviceOf, dtypeOf, dtypes } from './dtype.ts'
-import { native } from './native.ts'
+import { about, native } from './native.ts'
 import type { Methods } from './schema.ts'
 import type { schemas } from './schemas.ts'
 
@@ -108,7 +108,7 @@ export class Tensor implements Disposable {
   /** The elements in row-major order, copied to the CPU: the typed array of this dtype (see `DTypeArrays`). */
   data(): DTypeArrays[DType] {
     const handle = this.live('data')
-    return new dtypes[this.dtype].array(native().toBytes(handle))
+    return new dtypes[this.dtype].array(about('data', [this], 'a tensor that fits into memory', () => native().toBytes(handle)))
   }
   /** As `data`, for a dtype the caller knows; another dtype is an `ArgumentError`. */
   dataAs<K extends DType>(dtype: K): DTypeArrays[K] {

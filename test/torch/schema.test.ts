@@ -77,6 +77,16 @@ test('errors name the operator, what it got and what it takes', () => {
     fails(() => Reflect.apply(ops.zeros, null, [[2], { device: 'tpu' }]), "must be a device ('cpu', 'cuda' or 'cuda:N')")
     fails(() => Reflect.apply(x.neg, x, [1, 2]), 'neg: takes at most 1 positional arguments, got 3')
     fails(() => ops.cat([]), 'cat: ')
+    fails(() => Reflect.apply(ops.zeros, null, [[2], new Date()]), 'zeros: takes at most 1 positional arguments, got 2')
+    fails(
+      () =>
+        ops
+          .zeros([1])
+          .expand([2 ** 50])
+          .data(),
+      'data: out of CPU memory',
+    )
+    assert.deepEqual(x.add(2, { alpha: 3 }).toArray(), [7, 8])
     fails(() => ops.zeros([2 ** 40]), 'zeros: ', 'out of CPU memory: could not allocate 4398046511104 bytes')
   })
 })

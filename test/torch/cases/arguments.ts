@@ -121,9 +121,7 @@ export class Arguments {
     } else if (maskNames.test(name)) dtype = 'bool'
     else if (/^(probabilities|cos|sin)$/.test(name) || /^(bernoulli|multinomial)$/.test(operator)) value = () => this.#next()
     // How often something repeats is a size too, and stays small.
-    // PyTorch 1.13 divides the lowest integer by −1 for a remainder, which ends the process: kept away from it.
-    const tame = name === 'repeats' || (operator === 'remainder' && !dtypes[dtype].floating)
-    if (!tame && this.chance(0.08 + theme.oddness)) value = () => this.pick(wildNumbers)
+    if (name !== 'repeats' && this.chance(0.08 + theme.oddness)) value = () => this.pick(wildNumbers)
     const tensor = this.chance(operator.endsWith('_') ? 0.1 : 0.3) ? this.#laidOut(shape, dtype, value) : this.#filled(shape, dtype, value)
     if (dtypes[dtype].floating && this.chance(0.15)) return enableGrad(() => requireGrad(tensor.detach()))
     if (this.chance(theme.oddness / 4)) tensor.dispose()
@@ -176,8 +174,6 @@ export class Arguments {
   }
 
   #scalar(name: string): unknown {
-    // PyTorch 2.11 divides by an int64 step that was truncated to 0, which ends the process: kept away from it.
-    if (name === 'step') return this.pick(smallNumbers.filter((number) => !(Math.abs(number) < 1 && number !== 0)))
     if (allocating.test(name)) return this.pick(smallNumbers)
     if (this.chance(0.6)) return this.pick(smallNumbers)
     return this.pick<unknown>([...wildNumbers, true, false, 3n, -(2n ** 62n), 2n ** 70n])

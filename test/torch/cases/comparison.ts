@@ -121,6 +121,7 @@ const selection: Case[] = [
     (x, m) => x.maskedFill(m, -1),
     zip((x, m) => (m ? -1 : x)),
   ),
+  refuses('maskedFill', 'a mask that is not bool', () => toTensor(matrix).maskedFill(toTensor(matrix), 0), /`mask` must be bool/),
   equals('maskedScatter', 'of one shape', [matrix, mask, uniform([13], 17)], (x, m, s) => x.maskedScatter(m, s), scattered),
   equals('maskedScatter', 'a mask that broadcasts', [matrix, booleans([4], 18), uniform([3, 5], 19)], (x, m, s) => x.maskedScatter(m, s), scattered),
   equals(

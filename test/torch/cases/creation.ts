@@ -190,6 +190,7 @@ const grids: Case[] = [
     () => vector(range(0, 50_000)),
   ),
   refuses('arange', 'a step away from the end', () => ops.arange(0, 5, -1), /bound|inconsistent/),
+  refuses('arange', 'a fraction as a step of integers', () => ops.arange(0, 2, 0.5), /step/),
   refuses('arange', 'a step of 0', () => ops.arange(0, 5, 0), /nonzero/),
   equals(
     'linspace',

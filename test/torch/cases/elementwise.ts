@@ -1,7 +1,9 @@
 // Arithmetic and functions of single elements against JavaScript's own.
 
+import assert from 'node:assert/strict'
+import { ops } from '../../../src/torch/operators.ts'
 import type { Tensor } from '../../../src/torch/tensor.ts'
-import { type Case, equals, type OperatorName, refuses } from './case.ts'
+import { type Case, equals, holds, type OperatorName, refuses } from './case.ts'
 import { integers, type Nd, nd, scalarOf, toTensor, uniform, vector, zip } from './ndarray.ts'
 
 const a = uniform([3, 1, 4], 1)
@@ -62,7 +64,7 @@ const arithmetic: Case[] = [
     'add',
     'a number and alpha',
     [a],
-    (x) => x.add(0.75, 3),
+    (x) => x.add(0.75, { alpha: 3 }),
     zip((x) => x + 2.25),
   ),
   equals(
@@ -126,7 +128,7 @@ const arithmetic: Case[] = [
     'sub',
     'a number and alpha',
     [a],
-    (x) => x.sub(0.75, 2),
+    (x) => x.sub(0.75, { alpha: 2 }),
     zip((x) => x - 1.5),
   ),
   equals(
@@ -233,6 +235,18 @@ const arithmetic: Case[] = [
     (x) => x.remainder(-4),
     zip((x) => modulo(x, -4)),
   ),
+  holds('remainder', 'the lowest integers by −1', () => {
+    const lowest = ops.full([3], -(2n ** 63n), { dtype: 'int64' })
+    assert.deepEqual(lowest.remainder(-1).toArray(), [0, 0, 0])
+    assert.deepEqual(lowest.remainder(toTensor(vector([-1, -1, 1], 'int64'))).toArray(), [0, 0, 0])
+    assert.deepEqual(
+      ops
+        .full([3], -(2 ** 31), { dtype: 'int32' })
+        .remainder(-1)
+        .toArray(),
+      [0, 0, 0],
+    )
+  }),
   refuses('remainder', 'an int64 division by zero', () => toTensor(vector([7], 'int64')).remainder(0), /[Zz]ero/),
   equals(
     'rsub',
@@ -252,7 +266,7 @@ const arithmetic: Case[] = [
     'rsub',
     'a number and alpha',
     [a],
-    (x) => x.rsub(1, 0.5),
+    (x) => x.rsub(1, { alpha: 0.5 }),
     zip((x) => 1 - 0.5 * x),
   ),
   equals(

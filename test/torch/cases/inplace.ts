@@ -51,7 +51,7 @@ const arithmetic: Case[] = [
     'add_',
     'a number and alpha',
     [self],
-    (x) => x.add_(1.5, 2),
+    (x) => x.add_(1.5, { alpha: 2 }),
     zip((x) => x + 3),
   ),
   changes('add_', 'int64', [whole, whole], (x, y) => x.add_(y), sum),
@@ -80,7 +80,7 @@ const arithmetic: Case[] = [
     'sub_',
     'a number and alpha',
     [self],
-    (x) => x.sub_(1, 0.25),
+    (x) => x.sub_(1, { alpha: 0.25 }),
     zip((x) => x - 0.25),
   ),
   changes(
