@@ -45,7 +45,7 @@ export interface EngineFigures {
 // ---- a tiny operator ------------------------------------------------------------------------------------------------------------
 
 function dispatch(baseline: Baseline): { ratio: number; rows: Row[] } {
-  const count = 50_000
+  const count = 20_000
   const [a, b] = [ops.ones([8]), ops.ones([8])]
   const times = inTurn(
     {
@@ -59,7 +59,7 @@ function dispatch(baseline: Baseline): { ratio: number; rows: Row[] } {
         }),
       cpp: () => baseline.additions(count),
     },
-    15,
+    41,
   )
   a.dispose()
   b.dispose()

@@ -21,9 +21,9 @@
 namespace sightline {
 namespace {
 
-// Scores are kept transposed, [keys × queries]: a vector then holds one key for many queries, so the softmax needs no sums across a
+// Scores are kept transposed, [keys × queries]: a vector then holds one key for several queries, so the softmax needs no sums across a
 // vector, and neither keys nor values need a transposed copy.
-constexpr int64_t kQueryBlock = 48, kKeyBlock = 256;
+constexpr int64_t kQueryBlock = 32, kKeyBlock = 256;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }

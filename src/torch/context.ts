@@ -10,7 +10,8 @@ import { Tensor } from './tensor.ts'
 /** Recording of gradients: on; off; or off for good, where results can never take part in a gradient later (cheapest). */
 export type Mode = 'grad' | 'noGrad' | 'inference'
 
-interface Context {
+/** What surrounds a line of tensor code. */
+export interface Context {
   readonly scope: Scope | null
   readonly mode: Mode
 }

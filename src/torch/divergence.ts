@@ -38,7 +38,7 @@ export interface LossOptions {
   readonly perToken?: PerToken
   /** Divides all logits; 1 by default. The loss is not multiplied by its square. */
   readonly temperature?: number
-  /** Tokens at a time; by default so many that their logits take about 64 MB. */
+  /** Tokens at a time; by default so many that their logits take about 128 MB. */
   readonly chunk?: number
 }
 
@@ -52,7 +52,7 @@ export interface LinearLoss {
 /** Values [C] and their gradient [C, V] with respect to the student's logits, which may be used up. */
 type ChunkRule = (logits: Tensor, start: number, count: number) => { values: Tensor; gradient: Tensor }
 
-const chunkBytes = 64 << 20
+const chunkBytes = 128 << 20
 
 function check(name: string, { hidden, head }: Logits, tokens: number, vocabulary: number): void {
   const fits = hidden.rank === 2 && head.rank === 2 && hidden.dim(1) === head.dim(1) && hidden.dim(0) === tokens && head.dim(0) === vocabulary

@@ -2,7 +2,7 @@
 // it got and what it takes.
 
 import { OperatorError } from '../errors.ts'
-import { adopt, currentContext, engineFor } from './context.ts'
+import { adopt, type Context, currentContext, engineFor } from './context.ts'
 import { dtypeNames, dtypeOf, dtypes, isDevice, isDType } from './dtype.ts'
 import { type NativeOperator, native } from './native.ts'
 import { Generator } from './random.ts'
@@ -209,8 +209,14 @@ function apply(call: NativeOperator, args: readonly unknown[], count: number): u
   }
 }
 
+interface Runner {
+  run(given: readonly unknown[]): unknown
+  /** The same for two tensors and nothing else, the commonest call, without a list of arguments. */
+  pair(a: Tensor, b: Tensor): unknown
+}
+
 /** What runs an entry of the schema list on its arguments. */
-function runner(name: string, list: readonly string[]): (given: readonly unknown[]) => unknown {
+function runner(name: string, list: readonly string[]): Runner {
   const overloads = list.map((text) => overloadOf(text, name))
   const refuse = refusals[name]
 
@@ -235,7 +241,19 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
     return fail(reason ?? 'no overload', given)
   }
 
-  return (given) => {
+  /** The engine's error, told as the operator's; anything else is a defect and passes as it is. */
+  function explain(error: unknown, given: readonly unknown[]): never {
+    if (typeof (error as { code?: unknown }).code !== 'string') throw error
+    return fail((error as Error).message, given, error)
+  }
+
+  function wrap(result: unknown, context: Context): unknown {
+    if (typeof result === 'number') return adopt(result, name, context)
+    if (Array.isArray(result)) return result.map((handle: number) => adopt(handle, name, context))
+    return result
+  }
+
+  function run(given: readonly unknown[]): unknown {
     const overload = choose(given)
     const refusal = refuse?.(overload.encoded)
     if (typeof refusal === 'string') fail(refusal, given)
@@ -248,17 +266,31 @@ function runner(name: string, list: readonly string[]): (given: readonly unknown
       // Just tensors, and the rest as the library would have it: the shortest call.
       result = apply(call, encoded, given.length === tensors && call.least <= tensors ? tensors : encoded.length)
     } catch (error) {
-      if (typeof (error as { code?: unknown }).code !== 'string') throw error
-      return fail((error as Error).message, given, error)
+      return explain(error, given)
     }
-    if (overload.schema.returnsSelf) {
-      engine.release(Int32Array.of(result as number), 1)
-      return given[0]
-    }
-    if (typeof result === 'number') return adopt(result, name, context)
-    if (Array.isArray(result)) return result.map((handle: number) => adopt(handle, name, context))
-    return result
+    if (!overload.schema.returnsSelf) return wrap(result, context)
+    engine.release(Int32Array.of(result as number), 1)
+    return given[0]
   }
+
+  const [first] = overloads as [Overload, ...Overload[]]
+  const plainPair = first.tensors === 2 && !first.schema.returnsSelf && refuse === undefined
+
+  function pair(a: Tensor, b: Tensor): unknown {
+    const { call } = first
+    if (!plainPair || call === undefined || call.least > 2 || a.handle === 0 || b.handle === 0) return run([a, b])
+    const context = currentContext()
+    engineFor(context)
+    let result: unknown
+    try {
+      result = call(a.handle, b.handle)
+    } catch (error) {
+      return explain(error, [a, b])
+    }
+    return wrap(result, context)
+  }
+
+  return { run, pair }
 }
 
 function schemaList(texts: string | readonly string[]): readonly string[] {
@@ -267,7 +299,7 @@ function schemaList(texts: string | readonly string[]): readonly string[] {
 
 /** Makes the function of a schema, or of two that are told apart by their arguments: for operators that the list lacks. */
 export function operator<const S extends string | readonly [string, string]>(name: string, texts: S): Signature<S> {
-  const run = runner(name, schemaList(texts))
+  const { run } = runner(name, schemaList(texts))
   return ((...given: unknown[]) => run(given)) as unknown as Signature<S>
 }
 
@@ -276,7 +308,7 @@ type Operators = { readonly [K in keyof typeof schemas]: Signature<(typeof schem
 const runners = new Map(Object.entries(schemas).map(([name, texts]) => [name, runner(name, schemaList(texts))]))
 
 /** Every operator as a function, by its name in the schema list. Those with `self` first are also methods of `Tensor`. */
-export const ops = Object.fromEntries(Array.from(runners, ([name, run]) => [name, (...given: unknown[]) => run(given)])) as unknown as Operators
+export const ops = Object.fromEntries(Array.from(runners, ([name, { run }]) => [name, (...given: unknown[]) => run(given)])) as unknown as Operators
 
 /** Whether this libtorch has an operator (any of its schemas): some are younger than others. */
 export function supports(name: keyof typeof schemas): boolean {
@@ -291,14 +323,15 @@ export function supports(name: keyof typeof schemas): boolean {
   })
 }
 
-for (const [name, run] of runners) {
+for (const [name, { run, pair }] of runners) {
   const [self] = parseSchema(schemaList(schemas[name as keyof Operators])[0] as string).arguments
   if (self?.name !== 'self' || self.list) continue
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,
     writable: true,
-    // Spelt out for few arguments, which spares most calls one array.
+    // Spelt out for few arguments, which spares most calls a list or two.
     value(this: Tensor, a?: unknown, b?: unknown, ...more: unknown[]): unknown {
+      if (b === undefined && more.length === 0 && a instanceof Tensor) return pair(this, a)
       if (more.length > 0) return run([this, a, b, ...more])
       if (b !== undefined) return run([this, a, b])
       return run(a === undefined ? [this] : [this, a])
