@@ -1,4 +1,5 @@
-// `node setup/run.mjs [--checks] [--test] [SCRIPT ARGUMENTS…]`: installs what is missing, then runs the checks, the tests or a script.
+// `node setup/run.mjs [--checks] [--format] [--test [FILES…]] [SCRIPT ARGUMENTS…]`: installs what is missing, then runs the checks, the
+// tests (all, or those named) or a script.
 //
 // Every npm script goes through here, so each one works on a fresh machine. It needs nothing but Node 18 and npm, says what it
 // installs, and costs a few milliseconds when all is there.
@@ -98,7 +99,8 @@ while (words[0]?.startsWith('--')) {
   } else if (option === '--format') {
     step(biome, ['check', '--write', '.'])
   } else if (option === '--test') {
-    step(ownNode, ['--test', '--test-reporter=spec', ...words.splice(0), 'test/**/*.test.ts'])
+    const chosen = words.splice(0)
+    step(ownNode, ['--test', '--test-reporter=spec', ...(chosen.length > 0 ? chosen : ['test/**/*.test.ts'])])
   } else stop(`unknown option ${option}`)
 }
 if (words.length > 0) step(ownNode, words)
