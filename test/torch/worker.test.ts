@@ -70,7 +70,6 @@ test('two workers and the main thread compute at once, with handles, modes and s
 test('the main thread answers while a worker computes', async () => {
   let ticks = 0
   const timer = setInterval(() => ticks++, 5)
-  const start = performance.now()
   await inWorker(`
     native().threads(1)
     const x = ops.rand([400, 400])
@@ -78,8 +77,7 @@ test('the main thread answers while a worker computes', async () => {
     while (performance.now() < end) scope(() => x.mm(x))
     parentPort.postMessage('done')`)
   clearInterval(timer)
-  const possible = (performance.now() - start) / 5
-  assert.ok(ticks > possible / 4, `${ticks} ticks of ${possible.toFixed(0)}`)
+  assert.ok(ticks >= 5, `${ticks} ticks in 600 ms: a computation on this thread would have left none`)
 })
 
 test('a worker that is ended in the middle leaves the others whole', async () => {
