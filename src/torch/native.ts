@@ -93,8 +93,8 @@ function openblasCore(): string | undefined {
 
 /**
  * Settings of the libraries that are read when these are loaded. GNU OpenMP lets idle threads spin for milliseconds; where another
- * process wants the core, each of the many short parallel regions then waits for a time slice (measured: a training step 50 times
- * slower). A shorter spin costs nothing on an idle machine.
+ * process wants the core, each of the many short parallel regions then waits for a time slice (measured beside a busy process: a test of
+ * small operators 10 times slower). A shorter spin costs nothing on an idle machine.
  */
 function prepareLibraries(): void {
   const core = openblasCore()
