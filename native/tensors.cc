@@ -96,13 +96,13 @@ static napi_value toBytes(const Arguments& args) {
   return result;
 }
 
-// facts(handle): [dtype, device type, device index, requires grad, is leaf, is contiguous, ...shape].
+// facts(handle): [dtype, device type, device index, requires grad, is contiguous, ...shape].
 static napi_value facts(const Arguments& args) {
   const auto env = args.env;
   const auto& tensor = environment(env).tensors.get(toHandle(env, args.at(0)));
   std::vector<int64_t> values = {
       static_cast<int64_t>(tensor.scalar_type()), static_cast<int64_t>(tensor.device().type()), tensor.device().index(),
-      tensor.requires_grad(), tensor.is_leaf(), tensor.is_contiguous()};
+      tensor.requires_grad(), tensor.is_contiguous()};
   for (const auto size : tensor.sizes()) values.push_back(size);
   napi_value result;
   check(env, napi_create_array_with_length(env, values.size(), &result));

@@ -52,7 +52,7 @@ export class Tensor implements Disposable {
 
   #known(): Facts {
     if (this.facts === null || this.handle === 0) {
-      const [code = -1, type = -1, index = -1, , , , ...shape] = native().facts(this.live('shape'))
+      const [code = -1, type = -1, index = -1, , , ...shape] = native().facts(this.live('shape'))
       this.facts = { dtype: dtypeOf(code), device: deviceOf(type, index), shape }
     }
     return this.facts
@@ -92,7 +92,7 @@ export class Tensor implements Disposable {
   }
   /** Whether its elements lie in row-major order without gaps. */
   get isContiguous(): boolean {
-    return native().facts(this.live('isContiguous'))[5] !== 0
+    return native().facts(this.live('isContiguous'))[4] !== 0
   }
 
   /** Frees the memory now, if no other tensor views it. Harmless when already freed. */

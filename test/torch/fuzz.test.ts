@@ -43,7 +43,7 @@ function read(result: unknown): void {
   assert.match(`${result}`, /^\w+\[[\d, ]*\]$/)
 }
 
-/** Pushes gradients back through a result where it has any: they arrive, or the error is typed. */
+/** Pushes gradients back through a result that is recorded: they arrive, or the error is typed. */
 function differentiate(result: unknown): void {
   const [first] = [result].flat()
   if (!(first instanceof Tensor) || !first.requiresGrad) return

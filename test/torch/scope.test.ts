@@ -89,14 +89,17 @@ test('scopes that overlap in time do not mix', async () => {
   assert.equal(live(), before)
 })
 
-test('a callback that outlives its scope allocates in the one around', async () => {
+test('a callback that outlives its scope allocates in the one around, which frees it', async () => {
+  const before = live()
   await scope(async () => {
     let late: Promise<Tensor> | undefined
     scope(() => {
       late = setTimeout(2).then(() => ops.full([1], 5))
     })
     assert.deepEqual((await late)?.toArray(), [5])
+    assert.equal(live(), before + 1)
   })
+  assert.equal(live(), before)
 })
 
 test('keep takes a tensor out of all scopes; `using` frees one at the end of its block', () => {
