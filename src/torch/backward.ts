@@ -47,7 +47,7 @@ function alias(tensor: Tensor): Tensor {
  */
 export function checkpoint<R extends Tensor | readonly Tensor[]>(body: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
   const context = currentContext()
-  if (context.mode !== 'grad') return body(...inputs)
+  if (context.mode !== 'grad') return scope(() => body(...inputs))
   const random = Generator.default(inputs[0]?.device)
   return scope(() => {
     const randomState = random.state()

@@ -1,0 +1,58 @@
+// A linear layer with its name, and how a pass applies it: with or without a low-rank adapter (LoRA, arXiv 2106.09685).
+
+import { linear } from '../torch/nn.ts'
+import { ops } from '../torch/operators.ts'
+import type { Tensor } from '../torch/tensor.ts'
+
+/** weight [out, in] and perhaps bias [out] under the module's name, such as `model.language_model.layers.0.mlp.up_proj`. */
+export interface Linear {
+  readonly name: string
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+}
+
+/** The low-rank update of one layer: scale · b [out, r] · a [r, in]. */
+export interface LowRank {
+  readonly a: Tensor
+  readonly b: Tensor
+  readonly scale: number
+}
+
+/** Low-rank updates by module name. The base weights are never touched by one. */
+export interface Adapter {
+  readonly modules: ReadonlyMap<string, LowRank>
+  /** Probability with which an input of the update is dropped in training. */
+  readonly dropout: number
+}
+
+/** How a pass runs. The frozen base is the same model with `adapter: null`: it costs no memory. */
+export interface Run {
+  readonly adapter: Adapter | null
+  /** Whether dropout is on. */
+  readonly training: boolean
+  /** Whether activations of a block are computed again in the backward pass instead of kept. */
+  readonly recompute: boolean
+}
+
+/** A pass of the base model, without dropout: what generation and frozen teachers use. */
+export const plainRun: Run = { adapter: null, training: false, recompute: false }
+
+/** x […, in] through the layer → […, out]; where the run's adapter has the layer, plus scale · b·a·dropout(x). */
+export function project(layer: Linear, x: Tensor, run: Run): Tensor {
+  const base = linear(x, layer.weight, layer.bias)
+  const update = run.adapter?.modules.get(layer.name)
+  if (update === undefined || run.adapter === null) return base
+  const { dropout } = run.adapter
+  const kept =
+    run.training && dropout > 0
+      ? x.mul(
+          ops
+            .full(x.shape, 1 - dropout, { device: x.device })
+            .bernoulli()
+            .div_(1 - dropout),
+        )
+      : x
+  // The adapter may be wider than a half-precision base (float32 masters): the update is computed in its dtype and added in the base's.
+  const low = linear(linear(kept.toDtype(update.a.dtype), update.a), update.b)
+  return base.add(low.toDtype(base.dtype), { alpha: update.scale })
+}
