@@ -3,8 +3,10 @@
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { engineBench } from './engine.ts'
+import { generateBench } from './generate.ts'
 
-const benches: { readonly [name: string]: (report: (text: string) => void) => object } = { engine: engineBench }
+type Bench = (report: (text: string) => void) => object | Promise<object>
+const benches: { readonly [name: string]: Bench } = { engine: engineBench, generate: generateBench }
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
 const [name = ''] = positionals
@@ -15,7 +17,7 @@ if (bench === undefined || positionals.length > 1) {
 }
 const load = loadavg()[0] as number
 if (load > 1) console.error(`bench: other work is running here (load ${load.toFixed(1)}); times will be noisy`)
-const figures = bench((text) => {
+const figures = await bench((text) => {
   if (!values.json) console.log(text)
 })
 if (values.json) console.log(JSON.stringify(figures))

@@ -4,9 +4,8 @@
 // sequence are never stored; the backward pass recomputes them from the saved log-sum-exp. One task is one sequence and one
 // key/value head with all query heads that share it, hence no two tasks write the same gradient and results do not depend on
 // the order in which threads take tasks.
-#include "vector.h"
+#include "heads.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -14,7 +13,6 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 #include <vector>
 
@@ -26,58 +24,6 @@ namespace {
 constexpr int64_t kQueryBlock = 32, kKeyBlock = 256;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
-int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
-
-// C[R × V·lanes] (+)= A[R × depth] · B[depth × V·lanes], held in registers. A is addressed by two strides, so it may be transposed.
-template <int R, int V>
-inline void tile(int64_t depth, const float* a, int64_t aRow, int64_t aColumn, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
-  vfloat sums[R][V];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-    for (int v = 0; v < V; v++) sums[r][v] = add ? load(c + r * ldc + v * kLanes) : vfloat{};
-  for (int64_t k = 0; k < depth; k++) {
-    vfloat row[V];
-#pragma GCC unroll 8
-    for (int v = 0; v < V; v++) row[v] = load(b + k * ldb + v * kLanes);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; r++) {
-      const vfloat x = splat(a[r * aRow + k * aColumn]);
-#pragma GCC unroll 8
-      for (int v = 0; v < V; v++) sums[r][v] += x * row[v];
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-    for (int v = 0; v < V; v++) store(c + r * ldc + v * kLanes, sums[r][v]);
-}
-
-template <int V>
-void columns(int64_t rows, int64_t depth, const float* a, int64_t aRow, int64_t aColumn, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
-  constexpr int R = (kLanes == 16 ? 24 : 12) / V;  // as many sums as registers hold
-  int64_t i = 0;
-  for (; i + R <= rows; i += R) tile<R, V>(depth, a + i * aRow, aRow, aColumn, b, ldb, c + i * ldc, ldc, add);
-  for (; i + 4 <= rows; i += 4) tile<4, V>(depth, a + i * aRow, aRow, aColumn, b, ldb, c + i * ldc, ldc, add);
-  for (; i < rows; i++) tile<1, V>(depth, a + i * aRow, aRow, aColumn, b, ldb, c + i * ldc, ldc, add);
-}
-
-// C[rows × cols] (+)= A[rows × depth] · B[depth × cols]; cols is a multiple of kLanes, B and C have unit column stride.
-void multiply(int64_t rows, int64_t cols, int64_t depth, const float* a, int64_t aRow, int64_t aColumn, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
-  int64_t j = 0;
-  for (; j + 3 * kLanes <= cols && cols - j != 4 * kLanes; j += 3 * kLanes) columns<3>(rows, depth, a, aRow, aColumn, b + j, ldb, c + j, ldc, add);
-  for (; j + 2 * kLanes <= cols; j += 2 * kLanes) columns<2>(rows, depth, a, aRow, aColumn, b + j, ldb, c + j, ldc, add);
-  if (j < cols) columns<1>(rows, depth, a, aRow, aColumn, b + j, ldb, c + j, ldc, add);
-}
-
-// Where row `token` of head `head` of a [tokens, heads, D] tensor begins; D has unit stride, the others are free.
-struct Heads {
-  float* data;
-  int64_t token, head;
-  explicit Heads(const at::Tensor& t) : data(t.data_ptr<float>()), token(t.stride(0)), head(t.stride(1)) {}
-  float* at(int64_t i, int64_t h) const { return data + i * token + h * head; }
-};
-
 struct Problem {
   std::vector<int64_t> queryStarts, keyStarts;
   bool causal;
@@ -85,27 +31,9 @@ struct Problem {
   int64_t heads, groups, width;  // query heads, key/value heads, head dimension D
   const float *cos, *sin;        // [tokens, D], or null for no rotation
 
-  // x·cos + rotateHalf(x)·sin, times `by`; sign −1 gives the transposed map, which carries gradients back.
-  void rotate(const float* __restrict from, float* __restrict to, int64_t token, float by, bool transposed) const {
-    const int64_t half = width / 2;
-    if (!cos) {
-      for (int64_t d = 0; d < width; d++) to[d] = from[d] * by;
-      return;
-    }
-    const float *__restrict c = cos + token * width, *__restrict s = sin + token * width;
-    if (transposed) {
-      for (int64_t d = 0; d < half; d++) {
-        const float first = from[d], second = from[d + half];
-        to[d] = (first * c[d] + second * s[d + half]) * by;
-        to[d + half] = (second * c[d + half] - first * s[d]) * by;
-      }
-    } else {
-      for (int64_t d = 0; d < half; d++) {
-        const float first = from[d], second = from[d + half];
-        to[d] = (first * c[d] - second * s[d]) * by;
-        to[d + half] = (second * c[d + half] + first * s[d + half]) * by;
-      }
-    }
+  void rotate(const float* from, float* to, int64_t token, float by, bool transposed) const {
+    if (cos) sightline::rotate(from, to, cos + token * width, sin + token * width, width, by, transposed);
+    else for (int64_t d = 0; d < width; d++) to[d] = from[d] * by;
   }
 };
 
@@ -154,20 +82,6 @@ void mask(const Span& span, int64_t i0, int64_t rows, int64_t j0, int64_t keys, 
     const int64_t hidden = std::min(rows, j0 + j - span.offset - i0);
     std::fill(scores + j * lanes, scores + j * lanes + std::max<int64_t>(0, hidden), kMasked);
   }
-}
-
-template <typename Task>
-void eachTask(int64_t tasks, Task task) {
-  std::atomic<int64_t> next{0};
-  at::parallel_for(0, std::min<int64_t>(at::get_num_threads(), tasks), 1, [&](int64_t begin, int64_t end) {
-    for (; begin < end; begin++)
-      for (int64_t t = next++; t < tasks; t = next++) task(t);
-  });
-}
-
-float* scratch(std::vector<float>& buffer, int64_t size) {
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
-  return buffer.data();
 }
 
 void forward(const Problem& p, const Heads& q, const Heads& k, const Heads& v, const Heads& out, float* lse, int64_t tokens) {
@@ -285,12 +199,6 @@ void checkStarts(const std::vector<int64_t>& starts, int64_t tokens, const char*
   TORCH_CHECK(starts.size() >= 2 && starts.front() == 0 && starts.back() == tokens, name, " must begin with 0 and end with the ", tokens, " tokens");
   for (size_t i = 1; i < starts.size(); i++) TORCH_CHECK(starts[i] >= starts[i - 1], name, " must not decrease");
 }
-
-void checkHeads(const at::Tensor& t, const char* name) {
-  TORCH_CHECK(t.dim() == 3 && t.scalar_type() == at::kFloat && t.is_cpu(), name, " must be a float32 CPU tensor [tokens, heads, width]");
-}
-
-at::Tensor unitColumns(const at::Tensor& t) { return t.stride(2) == 1 ? t : t.contiguous(); }
 
 using OptionalTensor = decltype(c10::IValue().toOptional<at::Tensor>());  // c10's or, in later releases, std's
 

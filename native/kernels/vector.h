@@ -20,12 +20,33 @@ typedef int32_t vint __attribute__((vector_size(4 * kLanes), aligned(4), may_ali
 
 inline vfloat load(const float* p) { return *reinterpret_cast<const vfloat*>(p); }
 inline void store(float* p, vfloat v) { *reinterpret_cast<vfloat*>(p) = v; }
+// bfloat16 is the upper half of a float32.
+inline vfloat load(const uint16_t* p) {
+  typedef uint16_t vhalf __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+  const vint bits = __builtin_convertvector(*reinterpret_cast<const vhalf*>(p), vint) << 16;
+  vfloat v;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
 inline vfloat splat(float x) { return x - vfloat{}; }
 
-inline float sum(vfloat v) {
-  float total = 0;
-  for (int i = 0; i < kLanes; i++) total += v[i];
-  return total;
+// Folds halves onto each other until one lane is left: short chains, and one order for every vector.
+inline vfloat fold(vfloat v, int32_t width) {
+#pragma GCC unroll 4
+  for (; width > 0; width /= 2) {
+    vint other;
+    for (int32_t i = 0; i < kLanes; i++) other[i] = i ^ width;
+    v += __builtin_shuffle(v, other);
+  }
+  return v;
+}
+inline float sum(vfloat v) { return fold(v, kLanes / 2)[0]; }
+// The sums of two vectors, bit for bit, for fewer steps.
+inline void sums(vfloat a, vfloat b, float* to) {
+  vint low, high;
+  for (int32_t i = 0; i < kLanes; i++) low[i] = i + i / (kLanes / 2) * (kLanes / 2), high[i] = low[i] + kLanes / 2;
+  const vfloat both = fold(__builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high), kLanes / 4);
+  to[0] = both[0], to[1] = both[kLanes / 2];
 }
 inline float maximum(vfloat v) {
   float most = v[0];
@@ -79,6 +100,12 @@ inline vfloat loadSome(const float* p, int64_t lanes, float otherwise = 0) {
   vfloat v = splat(otherwise);
   std::memcpy(&v, p, lanes * sizeof(float));
   return v;
+}
+inline vfloat loadSome(const uint16_t* p, int64_t lanes) {
+  if (lanes == kLanes) return load(p);
+  uint16_t some[kLanes] = {};
+  std::memcpy(some, p, lanes * sizeof(uint16_t));
+  return load(some);
 }
 inline void storeSome(float* p, vfloat v, int64_t lanes) {
   if (lanes == kLanes) store(p, v);

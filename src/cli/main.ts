@@ -14,7 +14,7 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --prefill TEXT          what the answer starts with
       --max-tokens N          at most so many tokens (512)
       --temperature X  --top-p X  --top-k N  --min-p X  --repetition-penalty X  --presence-penalty X
-                              how to sample; without them, the most likely token each time
+                              how to draw; without any of them (and one sample), the most likely token each time
       --seed N  --samples N   the seed of the first sample (0), how many to draw (1)
       --stop TEXT             ends the answer; may be given several times
       --max-pixels N          images are scaled down to this many pixels at most (the checkpoint's own bound)
@@ -58,6 +58,12 @@ function required(values: Values, name: string): string {
   return value
 }
 
+function oneOf<T extends string>(values: Values, name: string, allowed: readonly T[]): T | undefined {
+  const value = values[name] as T | undefined
+  if (value !== undefined && !allowed.includes(value)) throw new ArgumentError(`--${name} ${value}: expected one of ${allowed.join(', ')}`)
+  return value
+}
+
 const listOf = (values: Values, name: string): string[] => (values[name] ?? []) as string[]
 
 // Commands are imported when they run: help and version do not load the engine.
@@ -72,17 +78,19 @@ const commands: { readonly [name: string]: Command } = {
     run: async (values) => {
       const number = (name: string): number | undefined => numberOf(values, name)
       const optional = (name: string): string | undefined => values[name] as string | undefined
+      const given = Object.entries({
+        ...{ temperature: number('temperature'), topP: number('top-p'), topK: number('top-k'), minP: number('min-p') },
+        ...{ repetitionPenalty: number('repetition-penalty'), presencePenalty: number('presence-penalty') },
+      }).filter(([, value]) => value !== undefined)
       const { generateText } = await import('./generate.ts')
       return await generateText(
         {
           ...{ folder: required(values, 'model'), prompt: required(values, 'prompt'), images: listOf(values, 'image'), stop: listOf(values, 'stop') },
-          ...{ adapter: optional('adapter'), system: optional('system'), prefill: optional('prefill'), dtype: optional('dtype') },
-          ...{ device: optional('device'), maxTokens: number('max-tokens'), seed: number('seed'), samples: number('samples') },
-          ...{ maxPixels: number('max-pixels'), json: values['json'] === true },
-          sampling: {
-            ...{ temperature: number('temperature'), topP: number('top-p'), topK: number('top-k'), minP: number('min-p') },
-            ...{ repetitionPenalty: number('repetition-penalty'), presencePenalty: number('presence-penalty') },
-          },
+          ...{ adapter: optional('adapter'), system: optional('system'), prefill: optional('prefill') },
+          ...{ dtype: oneOf(values, 'dtype', ['stored', 'float32', 'bfloat16']), device: oneOf(values, 'device', ['cpu', 'cuda']) },
+          ...{ maxTokens: number('max-tokens'), maxPixels: number('max-pixels'), seed: number('seed'), samples: number('samples') },
+          sampling: Object.fromEntries(given),
+          json: values['json'] === true,
         },
         (piece) => void process.stdout.write(piece),
       )

@@ -109,7 +109,10 @@ export class Model {
   }
 
   /** Positions of a sequence on the three axes, and the one that would follow. */
-  positions({ ids, images }: Sequence): { readonly ids: Int32Array; readonly next: number } {
+  positions({ ids, images }: Pick<Sequence, 'ids'> & { readonly images: readonly Pick<ImageFeatures, 'grid'>[] }): {
+    readonly ids: Int32Array
+    readonly next: number
+  } {
     const { tokens, vision } = this.config
     for (let t = 0; t < ids.length; t++) {
       if (ids[t] === tokens.video) throw new ArgumentError(`prompt: token ${t} is the video token ${tokens.video}; videos are not supported`)

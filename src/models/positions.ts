@@ -66,7 +66,9 @@ export interface RotaryPlan {
   readonly frequencies: readonly number[]
 }
 
-const frequency = (base: number, exponent: number): number => base ** -exponent
+// Rounded where the reference rounds: at position 30,000 a last bit of the frequency is a thousandth of a radian, and models are
+// trained with these bits.
+const frequency = (base: number, exponent: number): number => Math.fround(1 / Math.fround(base ** Math.fround(exponent)))
 
 /** Qwen2.5-VL: the pairs are cut into consecutive sections for time, height and width. */
 export function sectionedPlan(headWidth: number, sections: readonly number[], base: number): RotaryPlan {

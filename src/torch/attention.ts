@@ -1,4 +1,5 @@
-// Attention over packed sequences: rows of different lengths lie one after another without padding, and no token sees another row.
+// Attention over packed sequences: rows of different lengths lie one after another without padding, and no token sees another row. And
+// its counterpart for generating text: one query for each row against what the row has cached.
 
 import { ArgumentError } from '../errors.ts'
 import { applyRotary, fusable, type Rotary, wide } from './nn.ts'
@@ -70,6 +71,69 @@ export function attentionReference(
     pieces.push(oneSequence(q, k, v, visible, scale).transpose(0, 1))
   }
   return ops.cat(pieces, 0)
+}
+
+/** What each of R rows sees when its next token is computed. Keys are already rotated. */
+export interface Decoding {
+  /** Beginnings that rows share, such as a prompt of several samples: each [P, groups, D]. */
+  readonly prefixKeys: readonly Tensor[]
+  readonly prefixValues: readonly Tensor[]
+  /** Which prefix each row continues; −1 is none. */
+  readonly prefixOf: readonly number[]
+  /** The rows' own entries, [slots, capacity, groups, D]. */
+  readonly keys: Tensor
+  readonly values: Tensor
+  /** Where in `keys` and `values` each row's entries lie, and how many of them count, this token's included. */
+  readonly slots: readonly number[]
+  readonly lengths: readonly number[]
+  /** Multiplies the scores; 1/√D by default. */
+  readonly scale?: number
+}
+
+/**
+ * softmax(scale · query · keyᵀ) · value for one query of each row, over its prefix and then its own entries. Without gradient. On the CPU
+ * in float32 a row's result is the same, bit for bit, whatever rows are computed beside it.
+ * @param query [R, heads, D], already rotated; groups serve neighbouring heads as in `attention`
+ * @returns [R, heads, D]
+ */
+export function decodeAttention(query: Tensor, decoding: Decoding): Tensor {
+  const { prefixKeys, prefixValues, prefixOf, keys, values, slots, lengths, scale = query.dim(-1) ** -0.5 } = decoding
+  if (!fusable(query, keys, values, ...prefixKeys, ...prefixValues)) return decodeAttentionReference(query, decoding)
+  return ops.fusedDecodeAttention(query, prefixKeys, prefixValues, prefixOf, keys, values, slots, lengths, scale)
+}
+
+/** `decodeAttention` in stock operators: what each row sees, gathered as a packed sequence. */
+export function decodeAttentionReference(query: Tensor, decoding: Decoding): Tensor {
+  const { prefixKeys, prefixValues, prefixOf, keys, values, slots, lengths, scale = query.dim(-1) ** -0.5 } = decoding
+  const rows = query.dim(0)
+  for (const [name, list] of Object.entries({ prefixOf, slots, lengths })) {
+    if (list.length !== rows) throw new ArgumentError(`decodeAttention: ${rows} query rows but ${list.length} elements in ${name}`)
+  }
+  const gather = (prefixes: readonly Tensor[], own: Tensor, row: number): readonly Tensor[] => {
+    const [which, slot, length] = [prefixOf[row] as number, slots[row] as number, lengths[row] as number]
+    const prefix = prefixes[which]
+    if (prefix === undefined && which !== -1) {
+      throw new ArgumentError(`decodeAttention: prefixOf of row ${row} is ${which}, but there are ${prefixes.length} prefixes (-1 is none)`)
+    }
+    if (slot < 0 || slot >= own.dim(0))
+      throw new ArgumentError(`decodeAttention: slot ${slot} of row ${row} is outside the ${own.dim(0)} of the cache`)
+    if (length < 0 || length > own.dim(1)) {
+      throw new ArgumentError(`decodeAttention: length ${length} of row ${row} is outside the capacity of ${own.dim(1)}`)
+    }
+    if (length + (prefix?.dim(0) ?? 0) === 0) throw new ArgumentError(`decodeAttention: row ${row} sees no key`)
+    const mine = own.select(0, slot).narrow(0, 0, length)
+    return prefix === undefined ? [mine] : [prefix, mine]
+  }
+  if (rows === 0) return query.clone()
+  const all = Array.from({ length: rows }, (_, row) => ({ row, keys: gather(prefixKeys, keys, row), values: gather(prefixValues, values, row) }))
+  const keyStarts = [0]
+  for (const { row, keys: pieces } of all) keyStarts.push(pieces.reduce((end, piece) => end + piece.dim(0), keyStarts[row] as number))
+  return attentionReference(query, ops.cat(all.flatMap((each) => each.keys)), ops.cat(all.flatMap((each) => each.values)), {
+    queryStarts: [...all.keys(), rows],
+    keyStarts,
+    causal: false,
+    scale,
+  })
 }
 
 function oneSequence(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | null, scale: number): Tensor {

@@ -2,6 +2,7 @@
 // elsewhere the same formula runs in stock operators, which is also what the kernels are tested against.
 
 import { ArgumentError } from '../errors.ts'
+import { currentContext } from './context.ts'
 import { ops } from './operators.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -15,9 +16,30 @@ export function wide(tensor: Tensor): Tensor {
   return tensor.dtype === 'bfloat16' || tensor.dtype === 'float16' ? tensor.toDtype('float32') : tensor
 }
 
-/** input […, in] · weight [out, in]ᵀ + bias [out] → […, out]. */
+/** Up to this many rows, a product without gradient is computed row by row: reading the weights is then most of its time. */
+export const fewRows = 64
+
+/**
+ * input […, in] · weight [out, in]ᵀ + bias [out] → […, out]. Of a float32 input the weight may be bfloat16, widened on the way.
+ *
+ * On the CPU, float32 rows are a sample's own: where gradients are off and there are at most `fewRows` rows (the product of the leading
+ * axes), each comes out the same, bit for bit, whatever rows are computed beside it. With more, the last bits may depend on their number.
+ */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  return ops.linear(input, weight, bias)
+  const narrow = weight.dtype === 'bfloat16'
+  if (input.dtype !== 'float32' || !(narrow || weight.dtype === 'float32')) return ops.linear(input, weight, bias)
+  const depth = input.dim(-1)
+  const rows = input.shape.slice(0, -1).reduce((product, length) => product * length, 1)
+  if (rows <= fewRows && currentContext().mode !== 'grad' && input.device === 'cpu') {
+    using added = bias?.dtype === 'bfloat16' ? bias.toDtype('float32') : null
+    const flat = ops.fusedLinearRows(input.rank === 2 ? input : input.reshape([rows, depth]), weight, added ?? bias)
+    return input.rank === 2 ? flat : flat.view([...input.shape.slice(0, -1), weight.dim(0)])
+  }
+  if (!narrow) return ops.linear(input, weight, bias)
+  // What the gradient needs of these, the graph keeps.
+  using wideWeight = weight.toDtype('float32')
+  using wideBias = bias?.dtype === 'bfloat16' ? bias.toDtype('float32') : null
+  return ops.linear(input, wideWeight, wideBias ?? bias)
 }
 
 /** Rows of weight [V, D] at int64 ids […] → […, D]. */
@@ -66,8 +88,13 @@ export function rotaryTables(positions: Tensor, width: number, base = 10000): Ro
   return { cos: both.cos(), sin: both.sin() }
 }
 
-/** Rotates x [T, heads, D] by tables [T, D]: x · cos + rotateHalf(x) · sin with rotateHalf(x₁, x₂) = (−x₂, x₁). */
-export function applyRotary(x: Tensor, { cos, sin }: Rotary): Tensor {
+/** Rotates x [T, heads, D] by tables [T, D]: x · cos + rotateHalf(x) · sin with rotateHalf(x₁, x₂) = (−x₂, x₁). The tables get no gradient. */
+export function applyRotary(x: Tensor, rotary: Rotary): Tensor {
+  return fusable(x, rotary.cos, rotary.sin) ? ops.fusedRotary(x, rotary.cos, rotary.sin) : applyRotaryReference(x, rotary)
+}
+
+/** `applyRotary` in stock operators. */
+export function applyRotaryReference(x: Tensor, { cos, sin }: Rotary): Tensor {
   const half = x.dim(-1) / 2
   const turned = ops.cat([x.narrow(-1, half, half).neg(), x.narrow(-1, 0, half)], -1)
   const c = cos.toDtype(x.dtype).unsqueeze(1) // [T, 1, D]

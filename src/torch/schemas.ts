@@ -290,6 +290,13 @@ export const schemas = {
     'sightline::attention(Tensor query, Tensor key, Tensor value, Tensor? cos, Tensor? sin, int[] query_starts, int[] key_starts, bool causal, float scale) -> Tensor',
   /** input […, D] / rms(input) · weight [D]. */
   fusedRmsNorm: 'sightline::rms_norm(Tensor input, Tensor weight, float eps) -> Tensor',
+  /** input [R, K] · weight [N, K]ᵀ + bias [N], weight float32 or bfloat16: fast for few rows, which do not influence each other's bits; no gradient. */
+  fusedLinearRows: 'sightline::linear_rows(Tensor input, Tensor weight, Tensor? bias) -> Tensor',
+  /** x [T, heads, D] rotated by tables [T, D], which get no gradient. */
+  fusedRotary: 'sightline::rotary(Tensor x, Tensor cos, Tensor sin) -> Tensor',
+  /** One query for each row, [R, heads, D], against a prefix [P, groups, D] and a cache [slots, capacity, groups, D]; see attention.ts; no gradient. */
+  fusedDecodeAttention:
+    'sightline::decode_attention(Tensor query, Tensor[] prefix_keys, Tensor[] prefix_values, int[] prefix_of, Tensor keys, Tensor values, int[] slots, int[] lengths, float scale) -> Tensor',
   /** silu(gate) · up, of one shape. */
   fusedSwiglu: 'sightline::swiglu(Tensor gate, Tensor up) -> Tensor',
   /** One AdamW step on each parameter in place. */

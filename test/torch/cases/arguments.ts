@@ -131,6 +131,9 @@ export class Arguments {
   #shapeFor({ shape, oddness }: Theme, name: string, operator: string): readonly number[] {
     const last = shape.at(-1) ?? 1
     if (this.chance(oddness)) return this.pick(strangeShapes)
+    if (operator === 'fusedLinearRows') return name === 'bias' ? [5] : [name === 'input' ? 3 : 5, 7]
+    if (operator === 'fusedRotary') return name === 'x' ? [4, 2, 6] : [4, 6]
+    if (operator === 'fusedDecodeAttention') return name === 'query' ? [2, 4, 6] : name.startsWith('prefix') ? [3, 2, 6] : [3, 4, 2, 6]
     if (name === 'weight') return this.pick([[last], [last], [5, last], shape])
     if (name === 'bias' || (name === 'target' && operator === 'crossEntropy'))
       return [shape.length === 2 && name === 'target' ? (shape[0] as number) : last]
@@ -162,6 +165,7 @@ export class Arguments {
 
   #ints({ shape, starts }: Theme, name: string, operator: string): number[] {
     if (name.endsWith('_starts') && this.chance(0.9)) return [...starts]
+    if (operator === 'fusedDecodeAttention' && this.chance(0.9)) return this.#list(2, () => this.#integer(this.chance(0.2) ? -1 : 0, 3))
     if (/^(view|reshape)$/.test(operator) && this.chance(0.8)) return this.pick([[-1], [...shape], shape.toReversed(), [1, ...shape]])
     if (operator === 'expand' && this.chance(0.7)) return [2, ...shape]
     if (name === 'normalized_shape' && this.chance(0.8)) return shape.slice(this.chance(0.7) ? -1 : -2)

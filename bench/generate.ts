@@ -1,0 +1,246 @@
+// `npm run bench -- generate`: prefill and batched generation on two random models, against transformers on the same folder in the
+// same run (where a Python has it), and against what the memory's bandwidth allows.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { plainRun } from '../src/models/linear.ts'
+import type { ImageInput, Model } from '../src/models/model.ts'
+import { type Checkpoint, randomModel } from '../src/models/registry.ts'
+import { generateAll } from '../src/rollout/generate.ts'
+import { inferenceMode, scope } from '../src/torch/context.ts'
+import { native } from '../src/torch/native.ts'
+import { ops } from '../src/torch/operators.ts'
+import { writeSafetensors } from '../src/torch/safetensors-write.ts'
+import { median, type Row, ratio, table, time } from './measure.ts'
+
+interface Size {
+  readonly name: string
+  readonly width: number
+  readonly inner: number
+  readonly layers: number
+  readonly heads: number
+  readonly groups: number
+  readonly headWidth: number
+  readonly vocabulary: number
+  readonly vision: { readonly width: number; readonly depth: number; readonly heads: number }
+  readonly newTokens: number
+  readonly rounds: number
+}
+
+const sizes: readonly Size[] = [
+  {
+    ...{ name: 'nano', width: 192, inner: 512, layers: 6, heads: 6, groups: 3, headWidth: 32, vocabulary: 4096, newTokens: 64, rounds: 5 },
+    vision: { width: 128, depth: 4, heads: 4 },
+  },
+  {
+    ...{ name: 'small', width: 640, inner: 1920, layers: 12, heads: 10, groups: 5, headWidth: 64, vocabulary: 32000, newTokens: 32, rounds: 3 },
+    vision: { width: 384, depth: 8, heads: 6 },
+  },
+]
+/** Eight prompts of different lengths, half of them with an image; four samples of each, as on-policy training draws them. */
+const textLengths = [24, 40, 64, 96, 32, 120, 48, 80]
+const samples = 4
+const imageToken = 10
+const grid = [1, 16, 16] as const
+const pad = 0
+
+interface Prompt {
+  readonly ids: readonly number[]
+  readonly grid: readonly [number, number, number] | null
+}
+
+function writeModel(folder: string, size: Size): Checkpoint {
+  const { width, inner, layers, heads, groups, headWidth, vocabulary, vision } = size
+  const third = headWidth / 8
+  mkdirSync(folder, { recursive: true })
+  const config = {
+    architectures: ['Qwen3VLForConditionalGeneration'],
+    model_type: 'qwen3_vl',
+    ...{ image_token_id: imageToken, video_token_id: imageToken + 1, vision_start_token_id: imageToken + 2, vision_end_token_id: imageToken + 3 },
+    tie_word_embeddings: true,
+    text_config: {
+      model_type: 'qwen3_vl_text',
+      ...{ hidden_size: width, intermediate_size: inner, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: groups },
+      ...{ head_dim: headWidth, vocab_size: vocabulary, max_position_embeddings: 8192, rms_norm_eps: 1e-6, hidden_act: 'silu', rope_theta: 5e6 },
+      rope_scaling: { rope_type: 'default', mrope_interleaved: true, mrope_section: [2 * third, third, third] },
+      tie_word_embeddings: true,
+    },
+    vision_config: {
+      model_type: 'qwen3_vl',
+      ...{ depth: vision.depth, hidden_size: vision.width, intermediate_size: 4 * vision.width, num_heads: vision.heads, in_channels: 3 },
+      ...{ patch_size: 16, temporal_patch_size: 2, spatial_merge_size: 2, num_position_embeddings: 256, out_hidden_size: width },
+      ...{ deepstack_visual_indexes: [1, 2], hidden_act: 'gelu_pytorch_tanh' },
+    },
+  }
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  const checkpoint = randomModel(folder, { seed: 1, deviation: 0.02 })
+  writeSafetensors(join(folder, 'model.safetensors'), checkpoint.model.parameters)
+  return checkpoint
+}
+
+function promptsOf(vocabulary: number): Prompt[] {
+  const imageTokens = (grid[1] * grid[2]) / 4
+  return textLengths.map((length, p) => {
+    const text = Array.from({ length }, (_, i) => 100 + ((i * 7919 + p * 104729) % (vocabulary - 100)))
+    if (p % 2 === 1) return { ids: text, grid: null }
+    return { ids: [imageToken + 2, ...new Array<number>(imageTokens).fill(imageToken), imageToken + 3, ...text], grid }
+  })
+}
+
+function imageOf(model: Model): ImageInput {
+  const { channels, temporalPatch, patch } = model.config.vision
+  const width = channels * temporalPatch * patch ** 2
+  const pixels = Float32Array.from({ length: grid[1] * grid[2] * width }, (_, i) => ((i * 0.6180339887498949) % 1) * 4 - 2)
+  return { pixels, grid }
+}
+
+/** transformers in a process of its own, asked by lines. */
+class Peer {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    this.#lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+  }
+  /** Null where no Python has transformers. */
+  static async start(folder: string, threads: number): Promise<{ peer: Peer; versions: Record<string, string> } | null> {
+    const pythons = [process.env['LIBTORCH'] ?? '', 'python3'].filter((python) => python.endsWith('python') || python.endsWith('python3'))
+    const python = pythons.find((each) => spawnSync(each, ['-c', 'import transformers, torchvision'], { stdio: 'ignore' }).status === 0)
+    if (python === undefined) return null
+    const script = fileURLToPath(new URL('baseline/generate.py', import.meta.url))
+    const peer = new Peer(spawn(python, [script, folder, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] }))
+    return { peer, versions: await peer.#answer<Record<string, string>>() }
+  }
+  async #answer<T>(): Promise<T> {
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error('the transformers process ended')
+    return JSON.parse(value) as T
+  }
+  async ask(request: object): Promise<{ seconds: number; tokens: number }> {
+    this.#child.stdin?.write(`${JSON.stringify(request)}\n`)
+    return await this.#answer()
+  }
+  stop(): void {
+    this.#child.stdin?.end()
+  }
+}
+
+/** Bytes a second that all threads read: the sum of a matrix far larger than the caches. */
+function readBandwidth(): number {
+  return scope(() => {
+    const large = ops.ones([64 << 20])
+    const taken = Array.from({ length: 5 }, () => time(() => void scope(() => large.sum().item())))
+    return (4 * large.size) / (Math.min(...taken) / 1000)
+  })
+}
+
+export async function generateBench(report: (text: string) => void): Promise<object> {
+  const folder = mkdtempSync(join(tmpdir(), 'sightline-bench-'))
+  const figures: Record<string, unknown> = {}
+  try {
+    const bandwidth = readBandwidth()
+    report(`read bandwidth ${(bandwidth / 1e9).toFixed(1)} GB/s on ${native().threads()} threads`)
+    for (const size of sizes) figures[size.name] = await oneSize(join(folder, size.name), size, bandwidth, report)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+  return figures
+}
+
+async function oneSize(folder: string, size: Size, bandwidth: number, report: (text: string) => void): Promise<object> {
+  using checkpoint = writeModel(folder, size)
+  const { model } = checkpoint
+  const prompts = promptsOf(size.vocabulary)
+  const image = imageOf(model)
+  const promptTokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0)
+  const weights = [...model.parameters.values()].reduce((sum, { size }) => sum + size, 0)
+  const language = [...model.parameters].filter(([name]) => !name.startsWith('model.visual')).reduce((sum, [, each]) => sum + each.size, 0)
+
+  const own = {
+    prefill: async (): Promise<void> =>
+      inferenceMode(() =>
+        scope(() => {
+          const shown = prompts.filter((prompt) => prompt.grid !== null)
+          const features = model.encodeImages(
+            shown.map(() => image),
+            plainRun,
+          )
+          const sequences = prompts.map((prompt) => ({ ids: prompt.ids, images: prompt.grid === null ? [] : features.splice(0, 1) }))
+          const hidden = model.hidden(sequences, plainRun)
+          let end = 0
+          const last = sequences.map(({ ids }) => {
+            end += ids.length
+            return hidden.narrow(0, end - 1, 1)
+          })
+          model.logits(ops.cat(last)).amax().item()
+        }),
+      ),
+    generate: async (): Promise<void> => {
+      const requests = prompts.map((prompt, p) => ({
+        ids: Int32Array.from(prompt.ids),
+        images: prompt.grid === null ? [] : [image],
+        ...{ samples, seed: p, maxTokens: size.newTokens, sampling: {}, stop: { ids: [], strings: [] } },
+      }))
+      await generateAll(model, requests, {})
+    },
+  }
+  const requests = {
+    prefill: { kind: 'prefill', prompts, pad },
+    generate: { kind: 'generate', prompts, pad, samples, tokens: size.newTokens },
+  }
+  const started = await Peer.start(folder, native().threads())
+  const times = { prefill: { own: [] as number[], peer: [] as number[] }, generate: { own: [] as number[], peer: [] as number[] } }
+  for (let round = -1; round < size.rounds; round++) {
+    for (const kind of ['prefill', 'generate'] as const) {
+      const start = performance.now()
+      await own[kind]()
+      const mine = (performance.now() - start) / 1000
+      const theirs = started === null ? null : (await started.peer.ask(requests[kind])).seconds
+      if (round < 0) continue
+      times[kind].own.push(mine)
+      if (theirs !== null) times[kind].peer.push(theirs)
+    }
+  }
+  started?.peer.stop()
+
+  const generated = prompts.length * samples * size.newTokens
+  const seconds = { prefill: median(times.prefill.own), generate: median(times.generate.own) }
+  // Each step of decoding reads every weight of the language model once, whatever the number of rows.
+  const boundSeconds = (size.newTokens * 4 * language) / bandwidth
+  const figures = {
+    weights,
+    promptTokens,
+    prefillTokensPerSecond: promptTokens / seconds.prefill,
+    generatedTokensPerSecond: generated / seconds.generate,
+    prefillSpeedup: started === null ? null : ratio(times.prefill.peer, times.prefill.own),
+    generateSpeedup: started === null ? null : ratio(times.generate.peer, times.generate.own),
+    generateOverBandwidthBound: seconds.generate / boundSeconds,
+    peer: started?.versions ?? null,
+  }
+  const against = (speedup: number | null): string => (speedup === null ? 'no Python with transformers here' : `${speedup.toFixed(2)} × transformers`)
+  const rows: Row[] = [
+    { what: 'prefill, tokens/s', value: figures.prefillTokensPerSecond.toFixed(0), bar: against(figures.prefillSpeedup) },
+    {
+      what: 'generation, tokens/s',
+      value: figures.generatedTokensPerSecond.toFixed(0),
+      bar: `${against(figures.generateSpeedup)}; prefill and images included`,
+    },
+    {
+      what: 'generation / weight-bandwidth bound',
+      value: figures.generateOverBandwidthBound.toFixed(2),
+      bar: `${size.newTokens} steps of ${(language / 1e6).toFixed(1)} M weights`,
+    },
+  ]
+  const million = (weights / 1e6).toFixed(1)
+  report(
+    table(
+      `${size.name}, ${million} M weights: ${prompts.length} prompts of ${promptTokens} tokens, ${samples} samples of ${size.newTokens} tokens each`,
+      rows,
+    ),
+  )
+  return figures
+}
