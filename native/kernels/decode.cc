@@ -106,7 +106,7 @@ at::Tensor linearRows(const at::Tensor& input, const at::Tensor& weight, const O
   const Matrix<float> from{x.data_ptr<float>(), depth};
   const float* add = b.defined() ? b.data_ptr<float>() : nullptr;
   float* to = out.data_ptr<float>();
-  constexpr int64_t kWork = 65536;  // products worth a thread of their own
+  constexpr int64_t kWork = 1 << 18;  // products worth waking a thread for: a few microseconds
   at::parallel_for(0, (count + kWeights - 1) / kWeights, 1 + kWork / (kWeights * rows * depth + 1), [&](int64_t begin, int64_t end) {
     const int64_t n = kWeights * begin, some = std::min(count, kWeights * end) - n;
     const auto run = [&](auto matrix) { product(rows, some, depth, from, matrix.from(n), add ? add + n : nullptr, to + n, count); };

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { openSafetensors } from '../torch/safetensors.ts'
 import type { ModelConfig } from './family.ts'
 import { describeModel, matchWeights } from './registry.ts'
+import { partOf } from './teacher.ts'
 
 /** Weights and bytes of a part, as stored. */
 export interface PartSize {
@@ -35,12 +36,6 @@ export interface MemoryNeed {
   readonly training: number
   /** Highest use in a step of each token of context: all blocks kept, or all but their inputs computed again. */
   readonly activationsPerToken: { readonly kept: number; readonly recomputed: number }
-}
-
-/** Which part of the model a weight belongs to. */
-export function partOf(name: string): 'vision' | 'merger' | 'language' {
-  if (/^model\.visual\.(merger|deepstack_merger_list)\./.test(name)) return 'merger'
-  return name.startsWith('model.visual.') ? 'vision' : 'language'
 }
 
 const float = 4

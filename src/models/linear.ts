@@ -52,7 +52,7 @@ export function project(layer: Linear, x: Tensor, run: Run): Tensor {
             .div_(1 - dropout),
         )
       : x
-  // The adapter may be wider than a half-precision base (float32 masters): the update is computed in its dtype and added in the base's.
+  // An adapter in float32 over a half-precision base: computed and added in float32, rounded once, as PEFT does.
   const low = linear(linear(kept.toDtype(update.a.dtype), update.a), update.b)
-  return base.add(low.toDtype(base.dtype), { alpha: update.scale })
+  return base.toDtype(low.dtype).add(low, { alpha: update.scale }).toDtype(base.dtype)
 }

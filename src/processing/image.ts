@@ -1,4 +1,4 @@
-// Decodes image files to RGB, as Pillow's `exif_transpose(open(file)).convert('RGB')` does, within bounds of memory and time.
+// Decodes image files to RGB, as Pillow and transformers' convert_to_rgb do, within bounds of memory and time.
 
 import { readFile, stat } from 'node:fs/promises'
 import sharp from 'sharp'
@@ -24,8 +24,8 @@ sharp.cache(false)
 /**
  * Decodes a JPEG, PNG, WebP, GIF, TIFF or AVIF image; the bytes tell which, never the name.
  *
- * The EXIF orientation is applied. Alpha is dropped, not blended, so transparent pixels keep the colour that the file has for them, as with
- * Pillow's convert('RGB') and as transformers loads image files. Grey becomes RGB; 16-bit samples keep their high byte (Pillow does the same
+ * The EXIF orientation is applied. Alpha is laid over white, as transformers ≥ 5.23 does with images in memory (and Qwen's own tools do): a
+ * transparent chart stays readable. Grey becomes RGB; 16-bit samples keep their high byte (Pillow does the same
  * for RGB, but clips 16-bit grey at 255: here it is scaled); CMYK is converted without a profile; embedded colour profiles are ignored, as
  * Pillow does. Of an animation or a multi-page file the first frame counts. A damaged or truncated file is an error, never a half image.
  * Samples equal Pillow's, but for AVIF with subsampled chroma, which libheif spreads in another way than Pillow's libavif (by 3 of 255 in
@@ -52,28 +52,41 @@ export async function decodeImage(source: string | Uint8Array, options: { readon
 
 async function decode(bytes: Uint8Array, name: string, pixelLimit: number): Promise<Raster> {
   // metadata() reads the header only. Its own limit is off, ours says more clearly what to do.
-  const { width, height, space } = await sharp(bytes, { ...reading, limitInputPixels: false }).metadata()
+  const { width, height, space, hasAlpha } = await sharp(bytes, { ...reading, limitInputPixels: false }).metadata()
   if (width * height > pixelLimit)
     throw new ArgumentError(`${name}: ${width} x ${height} is ${width * height} pixels, the limit is ${pixelLimit}; shrink it or raise pixelLimit`)
   const inCmyk = space === 'cmyk'
   const image = sharp(bytes, { ...reading, limitInputPixels: Math.floor(pixelLimit), autoOrient: true }).timeout({ seconds: secondsLimit })
-  const ready = inCmyk ? image.pipelineColourspace('cmyk').toColourspace('cmyk') : image.toColourspace('srgb').removeAlpha()
+  const ready = inCmyk ? image.pipelineColourspace('cmyk').toColourspace('cmyk') : image.toColourspace('srgb')
   const { data, info } = await ready.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   const samples = new Uint8Array(data.buffer, data.byteOffset, data.length)
-  const expected = inCmyk ? 4 : 3
+  const expected = inCmyk || hasAlpha ? 4 : 3
   if (info.channels < expected) throw new FileFormatError(`${name}: decoded to ${info.channels} channels instead of ${expected}`)
-  return raster(inCmyk ? cmykToRgb(samples, info.channels) : samples, info.height, info.width)
+  const toRgb = inCmyk ? cmykToRgb : info.channels === 4 ? overWhite : (rgb: Uint8Array): Uint8Array => rgb
+  return raster(toRgb(samples, info.channels), info.height, info.width)
 }
 
-/** Pillow's conversion without a profile: (255 − ink) · (255 − key) / 255, rounded; `stride` samples a pixel. */
+/** A product of two samples over 255, rounded, as Pillow computes it. */
+function over255(product: number): number {
+  const rounded = product + 128
+  return ((rounded >> 8) + rounded) >> 8
+}
+
+/** Pillow's conversion without a profile: (255 − ink) · (255 − key) / 255; `stride` samples a pixel. */
 function cmykToRgb(samples: Uint8Array, stride: number): Uint8Array {
+  return converted(samples, stride, (ink, key) => 255 - key - over255(ink * (255 - key)))
+}
+
+/** Pillow's alpha_composite on opaque white; `stride` samples a pixel. */
+function overWhite(samples: Uint8Array, stride: number): Uint8Array {
+  return converted(samples, stride, (colour, alpha) => over255(colour * alpha + 255 * (255 - alpha)))
+}
+
+function converted(samples: Uint8Array, stride: number, rule: (colour: number, fourth: number) => number): Uint8Array {
   const rgb = new Uint8Array((samples.length / stride) * 3)
   for (let from = 0, to = 0; from < samples.length; from += stride, to += 3) {
-    const light = 255 - (samples[from + 3] as number)
-    for (let channel = 0; channel < 3; channel++) {
-      const product = (samples[from + channel] as number) * light + 128
-      rgb[to + channel] = light - (((product >> 8) + product) >> 8)
-    }
+    const fourth = samples[from + 3] as number
+    for (let channel = 0; channel < 3; channel++) rgb[to + channel] = rule(samples[from + channel] as number, fourth)
   }
   return rgb
 }

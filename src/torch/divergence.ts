@@ -81,22 +81,24 @@ function overChunks({ hidden, head }: Logits, options: LossOptions, rule: ChunkR
       const hiddenGradient = toHidden ? hidden.emptyLike() : null
       // Summed over chunks, hence in float32 or wider whatever the head's dtype.
       const headGradient = toHead ? wide(head).zerosLike() : null
+      // A head that is kept in bfloat16 beside float32 hidden states (see linear in nn.ts) is widened once.
+      const matrix = head.toDtype(hidden.dtype)
       for (let start = 0; start < tokens; start += chunk) {
         scope(() => {
           const count = Math.min(chunk, tokens - start)
           const rows = hidden.narrow(0, start, count)
-          const part = rule(wide(rows.matmul(head.transpose(0, 1))), start, count)
+          const part = rule(wide(rows.matmul(matrix.transpose(0, 1))), start, count)
           values.narrow(0, start, count).copy_(part.values)
           const { sum, slope } = slopeOf(perToken, part.values, start)
           loss.add_(sum)
           if (!toHidden && !toHead) return
           // The slope multiplies [C, D], never [C, V].
-          const gradient = part.gradient.toDtype(head.dtype)
-          const slopes = slope.toDtype(head.dtype).unsqueeze(1)
-          hiddenGradient?.narrow(0, start, count).copy_(gradient.matmul(head).mul_(slopes))
+          const gradient = part.gradient.toDtype(matrix.dtype)
+          const slopes = slope.toDtype(matrix.dtype).unsqueeze(1)
+          hiddenGradient?.narrow(0, start, count).copy_(gradient.matmul(matrix).mul_(slopes))
           if (headGradient !== null) {
             const update = [gradient.transpose(0, 1), rows.mul(slopes)] as const
-            if (headGradient.dtype === head.dtype) headGradient.addmm_(...update)
+            if (headGradient.dtype === matrix.dtype) headGradient.addmm_(...update)
             else headGradient.add_(update[0].matmul(update[1]))
           }
         })
@@ -147,10 +149,12 @@ export function linearDivergence(
   parts.forEach((part, i) => {
     check(`target ${i}`, part, tokens, vocabulary)
   })
+  // As in overChunks: widened once, where a head is kept in another type than its hidden states.
+  const heads = noGrad(() => parts.map(({ hidden, head }) => (head.dtype === hidden.dtype ? head : head.toDtype(hidden.dtype))))
   return overChunks(student, options, (logits, start, count) => {
     const targetLogits = scope(() => {
-      const [first, ...others] = parts.map((part) => {
-        const product = wide(part.hidden.narrow(0, start, count).matmul(part.head.transpose(0, 1)))
+      const [first, ...others] = parts.map((part, i) => {
+        const product = wide(part.hidden.narrow(0, start, count).matmul((heads[i] as Tensor).transpose(0, 1)))
         return part.weight === undefined || part.weight === 1 ? product : product.mul_(part.weight)
       })
       return others.reduce((sum, each) => sum.add_(each), first as Tensor)

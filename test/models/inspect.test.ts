@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { inspectModel, partOf } from '../../src/models/inspect.ts'
+import { inspectModel } from '../../src/models/inspect.ts'
 import { loadModel } from '../../src/models/registry.ts'
+import { partOf } from '../../src/models/teacher.ts'
 import { requireGrad } from '../../src/torch/autograd.ts'
 import { backward } from '../../src/torch/backward.ts'
 import { scope } from '../../src/torch/context.ts'

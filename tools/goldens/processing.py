@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 from transformers import AutoProcessor, AutoTokenizer
+from transformers.image_transforms import convert_to_rgb
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor, smart_resize
 
@@ -25,11 +26,11 @@ CONFIGS = {
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """As transformers' load_image, but 16-bit grey is scaled to 8 bits, where convert('RGB') would clip it."""
+    """As transformers' convert_to_rgb (alpha over white), but 16-bit grey is scaled to 8 bits, where convert('RGB') would clip it."""
     image = ImageOps.exif_transpose(Image.open(path))
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
+    return convert_to_rgb(image)
 
 
 def to_samples(pixels: np.ndarray, grid: list[int], config: dict, merge: int = 2, frames: int = 2) -> np.ndarray:
