@@ -33,6 +33,7 @@ def inputs(prompts, config, pad):
 
 def main():
     folder, threads = sys.argv[1], int(sys.argv[2])
+    transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "attention": model.config._attn_implementation}

@@ -213,34 +213,38 @@ test('slots grow past their first capacity, and a long answer equals its beginni
     )
   }))
 
-test('a signal ends every sample with what it has', () =>
+test('a signal ends every sample with what it has, held-back text included', () =>
   withModel('qwen3_vl', async (model) => {
-    const requests = [request(model, 'square', { samples: 2, maxTokens: 30 }), request(model, 'wide', { samples: 2, maxTokens: 30 })]
+    const plain = request(model, 'square', { samples: 2, maxTokens: 30 })
+    const whole = only(await generateAll(model, [plain], { text: letters }))
+    // The fifth letter could begin this stop string, so it is not shown before the sixth.
+    const stop = { ids: [], strings: [`${whole.text[4]}#`] }
+    const requests = [{ ...plain, stop }, request(model, 'wide', { samples: 2, maxTokens: 30 })]
     const controller = new AbortController()
     const dones: DoneEvent[] = []
-    let tokens = 0
+    let [tokens, shown] = [0, '']
     for await (const event of generate(model, requests, { maxRows: 3, signal: controller.signal, text: letters })) {
       if (event.kind === 'done') dones.push(event)
-      else if (++tokens === 14) controller.abort()
+      else {
+        if (event.request === 0 && event.sample === 0) shown += event.text
+        if (++tokens === 14) controller.abort()
+      }
     }
-    assert.deepEqual(
-      dones.map(({ request, sample, reason }) => [request, sample, reason]),
-      [
-        [0, 0, 'cancelled'],
-        [0, 1, 'cancelled'],
-        [1, 0, 'cancelled'],
-        [1, 1, 'cancelled'],
-      ],
-    )
     // The step under way is finished: 3 first tokens, then 4 rounds of 3.
+    const expected = [
+      [0, 0, 'cancelled', 5],
+      [0, 1, 'cancelled', 5],
+      [1, 0, 'cancelled', 5],
+      [1, 1, 'cancelled', 0],
+    ]
     assert.deepEqual(
-      dones.map(({ ids }) => ids.length),
-      [5, 5, 5, 0],
+      dones.map(({ request, sample, reason, ids }) => [request, sample, reason, ids.length]),
+      expected,
     )
-    const whole = only(await generateAll(model, requests))
     assert.deepEqual(dones[0]?.ids, whole.ids.slice(0, 5))
-    assert.equal(dones[0]?.text, lettersOf(whole.ids.slice(0, 5)))
-    const before = await generateAll(model, requests, { signal: AbortSignal.abort() })
+    assert.equal(shown, whole.text.slice(0, 4))
+    assert.equal(dones[0]?.text, whole.text.slice(0, 5))
+    const before = await generateAll(model, requests, { signal: AbortSignal.abort(), text: letters })
     assert.deepEqual(
       before.flat().map(({ ids, reason }) => [ids.length, reason]),
       new Array(4).fill([0, 'cancelled']),
@@ -251,6 +255,13 @@ test('nothing is left when the loop is left, when text throws, or when logits ov
   withModel('qwen3_vl', async (model) => {
     const requests = [request(model, 'square', { samples: 3, maxTokens: 40 }), request(model, 'twoImages')]
     const before = native().memory().tensors
+    for await (const event of generate(model, requests, { maxRows: 1 })) {
+      if (event.kind !== 'done' || event.request !== 0) continue
+      const held = native().memory().tensors - before
+      const { layers } = model.config.language
+      // Keys and values of the slots; until the prompt's last sample also the prompt's, and its logits.
+      assert.equal(held, 2 * layers + (event.sample < 2 ? 2 * layers + 1 : 0), `after sample ${event.sample}`)
+    }
     let seen = 0
     for await (const event of generate(model, requests)) if (event.kind === 'token' && ++seen === 10) break
     assert.equal(native().memory().tensors, before, 'after break')
