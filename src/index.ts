@@ -1,11 +1,27 @@
 // The package's public door.
 
 export { ArgumentError, EngineError, FileFormatError, OperatorError, SightlineError, UseAfterFreeError } from './errors.ts'
-export { type AttentionOptions, attention } from './torch/attention.ts'
+export { type ExportOptions, exportModel } from './models/export.ts'
+export { type Inspection, inspectModel } from './models/inspect.ts'
+export { type Adapter, plainRun, type Run } from './models/linear.ts'
+export { attachLora, frozenAdapter, type LoraAdapter, type LoraOptions } from './models/lora.ts'
+export type { ImageFeatures, ImageInput, Model, Sequence } from './models/model.ts'
+export { loadAdapter, saveAdapter } from './models/peft.ts'
+export { type Checkpoint, describeModel, type LoadOptions, loadModel, randomModel } from './models/registry.ts'
+export { emaAdapter, emaTeacher, frozenCopy, type ModelPart, trainable } from './models/teacher.ts'
+export { decodeImage } from './processing/image.ts'
+export { type Encoded, openProcessor, type Processor, type ProcessorOverrides, type Prompt } from './processing/processor.ts'
+export type { Message, Part } from './processing/prompt.ts'
+export type { Raster } from './processing/raster.ts'
+export { Tokenizer } from './processing/tokenizer.ts'
+export { type GenerateOptions, type GenerationEvent, generate, generateAll, type Request } from './rollout/generate.ts'
+export type { DoneEvent, EndReason, TokenEvent } from './rollout/sample.ts'
+export { defaultSampling, type Sampling } from './rollout/sampling.ts'
+export { type AttentionOptions, attention, type Decoding, decodeAttention } from './torch/attention.ts'
 export { gradient, gradientsOf, requireGrad, setGradient, zeroGradients } from './torch/autograd.ts'
 export { backward, checkpoint, dropCheckpoints } from './torch/backward.ts'
 export { dispose, enableGrad, inferenceMode, keep, noGrad, scope } from './torch/context.ts'
-export { fromTypedArray, type Nested, scalar, tensor } from './torch/create.ts'
+export { fromTypedArray, int64, type Nested, scalar, tensor } from './torch/create.ts'
 export {
   type Divergence,
   type LinearLoss,

@@ -4,7 +4,7 @@
 import { ArgumentError } from '../errors.ts'
 import { attention, decodeAttention } from '../torch/attention.ts'
 import { dispose, keep } from '../torch/context.ts'
-import { fromTypedArray } from '../torch/create.ts'
+import { int64 } from '../torch/create.ts'
 import type { Device, DType } from '../torch/dtype.ts'
 import { applyRotary } from '../torch/nn.ts'
 import { ops } from '../torch/operators.ts'
@@ -78,8 +78,8 @@ export class Slots implements Disposable {
     const prefixOf = rows.map(({ prompt }) => prompts.indexOf(prompt))
     const slots = rows.map(({ slot }) => slot)
     const lengths = rows.map(({ length }) => length + 1)
-    const places = BigInt64Array.from(rows, ({ slot, length }) => BigInt(slot * this.#capacity + length))
-    const at = fromTypedArray(places, { dtype: 'int64', device: (this.#keys[0] as Tensor).device })
+    const places = rows.map(({ slot, length }) => slot * this.#capacity + length)
+    const at = int64(places, { device: (this.#keys[0] as Tensor).device })
     return (layer, query, key, value, rotary) => {
       const [keys, values] = [this.#keys[layer] as Tensor, this.#values[layer] as Tensor]
       keys.flatten(0, 1).indexCopy_(0, at, applyRotary(key, rotary))

@@ -1,7 +1,7 @@
 // What a family of models says about itself: how its configuration is read and what its vision tower computes. The rest is shared.
 
+import type { Fields } from '../fields.ts'
 import type { Tensor } from '../torch/tensor.ts'
-import type { Fields } from './fields.ts'
 import type { LanguageConfig } from './language.ts'
 import type { Run } from './linear.ts'
 import { type Grid, planePlan, type RotaryPlan } from './positions.ts'

@@ -3,7 +3,7 @@
 
 import { ArgumentError } from '../errors.ts'
 import { scope } from '../torch/context.ts'
-import { fromTypedArray } from '../torch/create.ts'
+import { fromTypedArray, int64 } from '../torch/create.ts'
 import type { Device, DType } from '../torch/dtype.ts'
 import { embedding, linear } from '../torch/nn.ts'
 import { ops } from '../torch/operators.ts'
@@ -41,8 +41,6 @@ export interface Tokens {
   /** Three lists of T positions, one after another. */
   readonly positions: Int32Array
 }
-
-const int64 = (values: ArrayLike<number>, device: Device): Tensor => fromTypedArray(BigInt64Array.from(values, BigInt), { dtype: 'int64', device })
 
 export class Model {
   readonly config: ModelConfig
@@ -148,11 +146,11 @@ export class Model {
       const { vocabulary } = this.config.language
       const bad = Array.from(tokens.ids).findIndex((id) => !(id >= 0 && id < vocabulary))
       if (bad >= 0) throw new ArgumentError(`token ${bad} has the id ${tokens.ids[bad]}; this model knows 0 to ${vocabulary - 1}`)
-      let h = embedding(this.language.embed, int64(tokens.ids, device)).toDtype(this.dtype)
+      let h = embedding(this.language.embed, int64(tokens.ids, { device })).toDtype(this.dtype)
       let deepStack: DeepStack | null = null
       if (images.length > 0) {
         const places = Array.from(tokens.ids, (id, t) => (id === this.config.tokens.image ? t : -1)).filter((t) => t >= 0)
-        const rows = int64(places, device)
+        const rows = int64(places, { device })
         h = h.clone().indexCopy_(0, rows, ops.cat(images.map((image) => image.tokens)))
         const depth = images[0]?.layers.length ?? 0
         const features = Array.from({ length: depth }, (_, i) => ops.cat(images.map((image) => image.layers[i] as Tensor)))

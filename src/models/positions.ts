@@ -2,7 +2,7 @@
 // arXiv 2409.12191). Text counts on all three axes (time, height, width) together; an image's tokens count rows and columns.
 
 import { ArgumentError } from '../errors.ts'
-import { fromTypedArray } from '../torch/create.ts'
+import { fromTypedArray, int64 } from '../torch/create.ts'
 import type { Device } from '../torch/dtype.ts'
 import type { Rotary } from '../torch/nn.ts'
 import { ops } from '../torch/operators.ts'
@@ -92,7 +92,7 @@ export function planePlan(headWidth: number, base: number): RotaryPlan {
 /** Tables [T, D] of positions given as `axes` lists of T, one after another. */
 export function rotaryOf(plan: RotaryPlan, ids: Int32Array, axes: number, device: Device): Rotary {
   const positions = fromTypedArray(Float32Array.from(ids), { dtype: 'float32', shape: [axes, ids.length / axes], device })
-  const axis = fromTypedArray(BigInt64Array.from(plan.axes, BigInt), { dtype: 'int64', device })
+  const axis = int64(plan.axes, { device })
   const speed = fromTypedArray(Float32Array.from(plan.frequencies), { dtype: 'float32', device })
   const angles = positions.indexSelect(0, axis).transpose(0, 1).mul(speed) // [T, D/2]
   const both = ops.cat([angles, angles], 1)

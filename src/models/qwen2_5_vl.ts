@@ -1,13 +1,13 @@
 // Qwen2.5-VL (arXiv 2502.13923): a vision tower that attends within windows, with a few layers of full attention, and the Qwen2.5
 // language model with sectioned multimodal rotary positions.
 
+import type { Fields } from '../fields.ts'
 import { attention } from '../torch/attention.ts'
 import { scope } from '../torch/context.ts'
-import { fromTypedArray } from '../torch/create.ts'
+import { int64 } from '../torch/create.ts'
 import { linear, type Rotary, rmsNorm, swiglu } from '../torch/nn.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { type Encode, type Family, type ModelConfig, readLanguage, readTokens, readVision } from './family.ts'
-import type { Fields } from './fields.ts'
 import { project, type Run } from './linear.ts'
 import { type Grid, patchPositions, rotaryOf, sectionedPlan } from './positions.ts'
 import type { Weights } from './weights.ts'
@@ -98,8 +98,7 @@ function buildVision(weights: Weights, { vision, language, window, fullLayers }:
   return (patches, grids, run) => {
     const { order, windows, images } = windowOrder(grids, merge, window)
     const { device } = patches
-    const index = (list: readonly number[]): Tensor => fromTypedArray(BigInt64Array.from(list, BigInt), { dtype: 'int64', device })
-    const byWindow = index(order)
+    const byWindow = int64(order, { device })
     // Rows of a patch table, moved a merged square at a time.
     const moved = (rows: Tensor): Tensor =>
       rows
@@ -119,7 +118,7 @@ function buildVision(weights: Weights, { vision, language, window, fullLayers }:
     const merged = project(merger.second, project(merger.first, joined, run).gelu(), run)
     const back = new Array<number>(order.length)
     for (const [place, original] of order.entries()) back[original] = place
-    return { tokens: merged.indexSelect(0, index(back)), layers: [] }
+    return { tokens: merged.indexSelect(0, int64(back, { device })), layers: [] }
   }
 }
 

@@ -1,13 +1,13 @@
 // Qwen3-VL, dense (arXiv 2511.21631): a vision tower with learned positions that are interpolated to the image, whose intermediate
 // features are added into the first layers of the language model (DeepStack), and interleaved multimodal rotary positions.
 
+import type { Fields } from '../fields.ts'
 import { attention } from '../torch/attention.ts'
 import { scope } from '../torch/context.ts'
-import { fromTypedArray } from '../torch/create.ts'
+import { fromTypedArray, int64 } from '../torch/create.ts'
 import { embedding, layerNorm, linear, type Rotary } from '../torch/nn.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { type Encode, type Family, type ModelConfig, readLanguage, readTokens, readVision } from './family.ts'
-import type { Fields } from './fields.ts'
 import { type Linear, project, type Run } from './linear.ts'
 import { type Grid, interleavedPlan, patchPositions, rotaryOf } from './positions.ts'
 import type { Weights } from './weights.ts'
@@ -51,10 +51,10 @@ function readConfig(fields: Fields): Config {
 }
 
 /** Bilinear interpolation of the learned square to each image, corners on corners: for each patch four rows of the table, and weights. */
-export function interpolation(grids: readonly Grid[], merge: number, side: number): { rows: BigInt64Array; weights: Float32Array } {
+export function interpolation(grids: readonly Grid[], merge: number, side: number): { rows: Int32Array; weights: Float32Array } {
   const places = patchPositions(grids, merge)
   const total = places.length / 2
-  const rows = new BigInt64Array(4 * total)
+  const rows = new Int32Array(4 * total)
   const weights = new Float32Array(4 * total)
   const along = (place: number, length: number): { low: number; high: number; share: number } => {
     // In float32, as the reference computes it: the share of the next row is the rest of a number that may be large.
@@ -68,7 +68,7 @@ export function interpolation(grids: readonly Grid[], merge: number, side: numbe
       const [y, x] = [along(places[n] as number, height), along(places[total + n] as number, width)]
       const corners = [y.low * side + x.low, y.low * side + x.high, y.high * side + x.low, y.high * side + x.high]
       for (const [i, corner] of corners.entries()) {
-        rows[4 * n + i] = BigInt(corner)
+        rows[4 * n + i] = corner
         weights[4 * n + i] = (i < 2 ? 1 - y.share : y.share) * (i % 2 === 0 ? 1 - x.share : x.share)
       }
     }
@@ -116,7 +116,7 @@ function buildVision(weights: Weights, { vision, language, positionSide, deepSta
   return (patches, grids, run) => {
     const { device } = patches
     const { rows, weights: shares } = interpolation(grids, merge, positionSide)
-    const table = embedding(learned, fromTypedArray(rows, { dtype: 'int64', shape: [shares.length / 4, 4], device })) // [P, 4, width]
+    const table = embedding(learned, int64(rows, { shape: [rows.length / 4, 4], device })) // [P, 4, width]
     const share = fromTypedArray(shares, { dtype: 'float32', shape: [shares.length / 4, 4, 1], device })
     const positions = table.mul(share.toDtype(table.dtype)).sum(1)
     const rotary = rotaryOf(vision.rotary, patchPositions(grids, merge), 2, device)

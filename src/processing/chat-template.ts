@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 import { FileFormatError } from '../errors.ts'
-import { JsonObject, readTextIfThere } from './json.ts'
+import { Fields, readTextIfThere } from '../fields.ts'
 import type { Message } from './prompt.ts'
 
 /** What we use of the library; its own declarations do not resolve under Node's module rules. */
@@ -33,7 +33,7 @@ export class ChatTemplate {
    * @throws FileFormatError if there is none, or it does not parse
    */
   static async open(folder: string): Promise<ChatTemplate> {
-    const source = (await fromJinja(folder)) ?? (await fromJson(folder, 'chat_template.json')) ?? (await fromJson(folder, 'tokenizer_config.json'))
+    const source = fromJinja(folder) ?? fromJson(folder, 'chat_template.json') ?? fromJson(folder, 'tokenizer_config.json')
     if (!source) throw new FileFormatError(`${folder}: no chat template (chat_template.jinja, chat_template.json or in tokenizer_config.json)`)
     return new ChatTemplate(source)
   }
@@ -66,21 +66,20 @@ function guard<T>(place: string, body: () => T): T {
   }
 }
 
-async function fromJinja(folder: string): Promise<Source | null> {
+function fromJinja(folder: string): Source | null {
   const place = join(folder, 'chat_template.jinja')
-  const text = await readTextIfThere(place)
+  const text = readTextIfThere(place)
   return text === null ? null : { place, text }
 }
 
-async function fromJson(folder: string, name: string): Promise<Source | null> {
+function fromJson(folder: string, name: string): Source | null {
   const place = join(folder, name)
-  const file = await JsonObject.readIfThere(place)
-  const value = file?.get('chat_template')
-  if (!file || value === undefined) return null
-  if (!Array.isArray(value)) return { place, text: file.text('chat_template') ?? '' }
-  const named = value.map((entry, i) => new JsonObject(`${place}: chat_template[${i}]`, entry))
-  const text = named.find((entry) => entry.get('name') === 'default')?.text('template')
+  const fields = Fields.ofFileIfThere(place)
+  if (!fields?.has('chat_template')) return null
+  if (!Array.isArray(fields.values['chat_template'])) return { place, text: fields.text('chat_template') }
+  const named = fields.parts('chat_template')
+  const text = named.find((entry) => entry.values['name'] === 'default')?.text('template')
   if (!text)
-    throw new FileFormatError(`${place}: chat_template holds ${named.map((entry) => entry.get('name')).join(', ')}, but none is called default`)
+    throw new FileFormatError(`${place}: chat_template holds ${named.map((entry) => entry.values['name']).join(', ')}, but none is called default`)
   return { place, text }
 }

@@ -1,8 +1,8 @@
 // Reads how a checkpoint wants its images: preprocessor_config.json of the Qwen2-VL family of image processors.
 
 import { join } from 'node:path'
-import { ArgumentError, FileFormatError } from '../errors.ts'
-import { JsonObject } from './json.ts'
+import { ArgumentError } from '../errors.ts'
+import { Fields } from '../fields.ts'
 import type { PatchRule } from './patches.ts'
 
 /** Sizes and patches of a checkpoint's image processor. */
@@ -37,40 +37,35 @@ const bicubic = 3
  * @throws FileFormatError if neither is there, the processor is unknown, or a field is wrong
  * @throws ArgumentError if the overrides exclude each other
  */
-export async function readImageRule(folder: string, overrides: { readonly minPixels?: number; readonly maxPixels?: number }): Promise<ImageRule> {
-  const nested = (await JsonObject.readIfThere(join(folder, 'processor_config.json')))?.object('image_processor')
-  const file = nested ?? (await JsonObject.readIfThere(join(folder, 'preprocessor_config.json')))
-  if (!file) throw new FileFormatError(`${join(folder, 'preprocessor_config.json')}: there is no such file; it says how images are prepared`)
-  const type = file.text('image_processor_type')
-  if (!type || !knownProcessor.test(type))
-    throw new FileFormatError(`${file.place}: image_processor_type ${type} is not supported; known are Qwen2VLImageProcessor, …Fast and …Pil`)
-  for (const step of steps) if ((file.get(step) ?? true) !== true) throw file.wrong(step, 'true (images cannot go without this step)')
-  if ((file.get('resample') ?? bicubic) !== bicubic) throw file.wrong('resample', `${bicubic} (bicubic)`)
-  const size = file.object('size')
-  const minPixels = overrides.minPixels ?? file.size('min_pixels') ?? size?.size('shortest_edge') ?? defaults.shortest_edge
-  const maxPixels = overrides.maxPixels ?? file.size('max_pixels') ?? size?.size('longest_edge') ?? defaults.longest_edge
+export function readImageRule(folder: string, overrides: { readonly minPixels?: number; readonly maxPixels?: number }): ImageRule {
+  const nested = Fields.ofFileIfThere(join(folder, 'processor_config.json'))?.part('image_processor', null)
+  const fields = nested ?? Fields.ofFile(join(folder, 'preprocessor_config.json'))
+  if (!knownProcessor.test(fields.text('image_processor_type')))
+    throw fields.wrong('image_processor_type', 'Qwen2VLImageProcessor, …Fast or …Pil: others are not supported')
+  for (const step of steps) if (!fields.flag(step, true)) throw fields.wrong(step, 'true: images cannot go without this step')
+  if ((fields.values['resample'] ?? bicubic) !== bicubic) throw fields.wrong('resample', `${bicubic} (bicubic)`)
+  const size = fields.part('size', null)
+  const minPixels = overrides.minPixels ?? fields.count('min_pixels', null) ?? size?.count('shortest_edge', null) ?? defaults.shortest_edge
+  const maxPixels = overrides.maxPixels ?? fields.count('max_pixels', null) ?? size?.count('longest_edge', null) ?? defaults.longest_edge
   for (const [name, value] of Object.entries({ minPixels, maxPixels }))
     if (!Number.isSafeInteger(value) || value < 1) throw new ArgumentError(`${name} must be an integer from 1, got ${value}`)
-  if (minPixels > maxPixels) throw new ArgumentError(`${file.place}: minPixels ${minPixels} is above maxPixels ${maxPixels}`)
+  if (minPixels > maxPixels) throw new ArgumentError(`${fields.file}: minPixels ${minPixels} is above maxPixels ${maxPixels}`)
+  const deviation = channels(fields, 'image_std', defaults.image_std)
+  if (deviation.some((value) => value <= 0)) throw fields.wrong('image_std', 'three numbers above 0')
   return {
-    patchSize: file.size('patch_size') ?? defaults.patch_size,
-    mergeSize: file.size('merge_size') ?? defaults.merge_size,
-    temporalPatchSize: file.size('temporal_patch_size') ?? defaults.temporal_patch_size,
-    rescaleFactor: positive(file, 'rescale_factor', file.get('rescale_factor') ?? defaults.rescale_factor),
-    mean: channels(file, 'image_mean', defaults.image_mean),
-    deviation: channels(file, 'image_std', defaults.image_std).map((value) => positive(file, 'image_std', value)) as [number, number, number],
+    patchSize: fields.count('patch_size', defaults.patch_size),
+    mergeSize: fields.count('merge_size', defaults.merge_size),
+    temporalPatchSize: fields.count('temporal_patch_size', defaults.temporal_patch_size),
+    rescaleFactor: fields.positive('rescale_factor', defaults.rescale_factor),
+    mean: channels(fields, 'image_mean', defaults.image_mean),
+    deviation,
     minPixels,
     maxPixels,
   }
 }
 
-function positive(file: JsonObject, name: string, value: unknown): number {
-  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value)) throw file.wrong(name, 'above 0')
-  return value
-}
-
-function channels(file: JsonObject, name: string, missing: readonly [number, number, number]): readonly [number, number, number] {
-  const value = file.get(name) ?? missing
-  if (!Array.isArray(value) || value.length !== 3 || !value.every(Number.isFinite)) throw file.wrong(name, 'three numbers')
+function channels(fields: Fields, name: string, missing: readonly [number, number, number]): readonly [number, number, number] {
+  const value = fields.values[name] ?? missing
+  if (!Array.isArray(value) || value.length !== 3 || !value.every(Number.isFinite)) throw fields.wrong(name, 'three numbers')
   return value as [number, number, number]
 }

@@ -2,10 +2,10 @@
 
 import { join } from 'node:path'
 import { ArgumentError, FileFormatError } from '../errors.ts'
+import { Fields } from '../fields.ts'
 import { ChatTemplate } from './chat-template.ts'
 import { decodeImage, defaultPixelLimit } from './image.ts'
 import { type ImageRule, readImageRule } from './image-rule.ts'
-import { JsonObject } from './json.ts'
 import { type EncodedImage, imageTokens, toPatches } from './patches.ts'
 import type { Message } from './prompt.ts'
 import type { Raster } from './raster.ts'
@@ -118,16 +118,16 @@ export class Processor {
  * @throws FileFormatError if a file is missing, damaged or of an unsupported kind
  */
 export async function openProcessor(folder: string, overrides: ProcessorOverrides = {}): Promise<Processor> {
-  const [tokenizer, template, imageRule] = await Promise.all([Tokenizer.open(folder), ChatTemplate.open(folder), readImageRule(folder, overrides)])
-  const stopIds = await readStopIds(folder, tokenizer)
+  const [tokenizer, template] = await Promise.all([Tokenizer.open(folder), ChatTemplate.open(folder)])
+  const imageRule = readImageRule(folder, overrides)
+  const stopIds = readStopIds(folder, tokenizer)
   return new Processor({ tokenizer, template, imageRule, stopIds, pixelLimit: overrides.pixelLimit ?? defaultPixelLimit })
 }
 
-async function readStopIds(folder: string, tokenizer: Tokenizer): Promise<readonly number[]> {
-  const file = await JsonObject.readIfThere(join(folder, 'generation_config.json'))
-  const ids = [file?.get('eos_token_id') ?? []].flat()
-  if (file && !ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) throw file.wrong('eos_token_id', 'a token id or a list of them')
-  if (ids.length > 0) return ids as number[]
+function readStopIds(folder: string, tokenizer: Tokenizer): readonly number[] {
+  const fields = Fields.ofFileIfThere(join(folder, 'generation_config.json'))
+  const ids = typeof fields?.values['eos_token_id'] === 'number' ? [fields.id('eos_token_id')] : (fields?.integers('eos_token_id', []) ?? [])
+  if (ids.length > 0) return ids
   const end = tokenizer.namedTokens['eos_token']
   if (end === undefined) throw new FileFormatError(`${folder}: neither generation_config.json nor tokenizer_config.json says which token ends a text`)
   return [tokenizer.idOf(end)]

@@ -3,8 +3,8 @@
 import { join } from 'node:path'
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { ArgumentError, FileFormatError } from '../errors.ts'
+import { Fields } from '../fields.ts'
 import { byteCharacters, characterAt, TextStream, tokenBytes } from './byte-level.ts'
-import { JsonObject } from './json.ts'
 
 /** What we use of the library; its own declarations do not resolve under Node's module rules. */
 interface Encoder {
@@ -52,19 +52,16 @@ export class Tokenizer {
    */
   static async open(folder: string): Promise<Tokenizer> {
     const path = join(folder, 'tokenizer.json')
-    const file = await JsonObject.readIfThere(path)
-    if (!file) throw new FileFormatError(`${path}: there is no such file; a checkpoint's folder must hold its tokenizer`)
-    const config = (await JsonObject.readIfThere(join(folder, 'tokenizer_config.json'))) ?? new JsonObject(path, {})
-    const vocabulary = byteLevelVocabulary(file)
-    const added = addedTokens(file, config)
+    const fields = Fields.ofFile(path)
+    const config = Fields.ofFileIfThere(join(folder, 'tokenizer_config.json')) ?? new Fields(path, {})
+    const vocabulary = byteLevelVocabulary(fields)
+    const added = addedTokens(fields, config)
     const entries: (Entry | undefined)[] = []
-    for (const [token, id] of Object.entries(vocabulary)) {
-      if (!Number.isSafeInteger(id) || id < 0 || id >= idLimit) throw new FileFormatError(`${path}: model.vocab: ${token} has the id ${id}`)
-      entries[id] = { bytes: tokenBytes(token) ?? new TextEncoder().encode(token), special: false }
-    }
+    for (const token of Object.keys(vocabulary.values))
+      entries[vocabulary.id(token, highestId)] = { bytes: tokenBytes(token) ?? new TextEncoder().encode(token), special: false }
     for (const { id, content, special } of added) entries[id] = { bytes: new TextEncoder().encode(content), special }
     try {
-      const library: Encoder = new Library({ ...file.fields, added_tokens: added }, config.fields)
+      const library: Encoder = new Library({ ...fields.values, added_tokens: added }, config.values)
       return new Tokenizer(library, entries, namedTokens(config))
     } catch (error) {
       throw new FileFormatError(`${path}: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error })
@@ -159,21 +156,19 @@ export class Tokenizer {
   }
 }
 
-/** Ids are below this: a table of all ids must fit in memory whatever a file says. */
-const idLimit = 1 << 24
+/** A table of all ids must fit in memory whatever a file says. */
+const highestId = 2 ** 24 - 1
 
 /** The model's vocabulary, after checking that this is byte-level BPE. */
-function byteLevelVocabulary(file: JsonObject): Readonly<Record<string, number>> {
-  const model = file.object('model')
-  const type = model?.text('type')
-  if (!model || type !== 'BPE') throw new FileFormatError(`${file.place}: only byte-level BPE is supported, this model is ${type ?? 'unnamed'}`)
+function byteLevelVocabulary(fields: Fields): Fields {
+  const model = fields.part('model')
+  if (model.values['type'] !== 'BPE') throw model.wrong('type', 'BPE: only byte-level BPE is supported')
   for (const role of ['pre_tokenizer', 'decoder'])
-    if (!mentions(file.get(role), 'ByteLevel'))
-      throw new FileFormatError(`${file.place}: only byte-level BPE is supported, this one has no ByteLevel ${role}`)
-  const vocabulary = model.object('vocab')?.fields ?? {}
-  const missing = byteCharacters.filter((character) => !Object.hasOwn(vocabulary, character))
-  if (missing.length > 0) throw new FileFormatError(`${file.place}: model.vocab lacks ${missing.length} of the 256 bytes, such as ${missing[0]}`)
-  return vocabulary as Readonly<Record<string, number>>
+    if (!mentions(fields.values[role], 'ByteLevel')) throw fields.wrong(role, 'ByteLevel in it: only byte-level BPE is supported')
+  const vocabulary = model.part('vocab')
+  const missing = byteCharacters.filter((character) => !Object.hasOwn(vocabulary.values, character))
+  if (missing.length > 0) throw new FileFormatError(`${fields.file}: model.vocab lacks ${missing.length} of the 256 bytes, such as ${missing[0]}`)
+  return vocabulary
 }
 
 /** Whether a component of tokenizer.json, or a part of a Sequence, has a type. */
@@ -190,32 +185,30 @@ interface AddedToken {
 }
 
 /** The added tokens of tokenizer.json, and those that only tokenizer_config.json has. */
-function addedTokens(file: JsonObject, config: JsonObject): readonly AddedToken[] {
-  const own = file.array('added_tokens').map((value, i) => addedToken(new JsonObject(`${file.place}: added_tokens[${i}]`, value)))
+function addedTokens(fields: Fields, config: Fields): readonly AddedToken[] {
+  const own = fields.parts('added_tokens', []).map(addedToken)
   const ids = new Set(own.map(({ id }) => id))
-  const table = config.object('added_tokens_decoder')
-  const others = Object.keys(table?.fields ?? {}).flatMap((id) => {
-    const entry = table?.object(id)
-    return entry && !ids.has(Number(id)) ? [addedToken(new JsonObject(entry.place, { ...entry.fields, id: Number(id) }))] : []
+  const table = config.part('added_tokens_decoder', null)
+  const others = Object.keys(table?.values ?? {}).flatMap((key) => {
+    const entry = table?.part(key, null)
+    return entry && !ids.has(Number(key)) ? [addedToken(new Fields(entry.file, { ...entry.values, id: Number(key) }, entry.path))] : []
   })
   return [...own, ...others]
 }
 
-function addedToken(entry: JsonObject): AddedToken {
+function addedToken(entry: Fields): AddedToken {
   const content = entry.text('content')
-  const id = entry.get('id')
-  if (!content) throw entry.wrong('content', 'a text')
-  if (!Number.isSafeInteger(id) || (id as number) < 0 || (id as number) >= idLimit) throw entry.wrong('id', 'a token id')
-  return { ...entry.fields, id: id as number, content, special: entry.get('special') === true }
+  if (content === '') throw entry.wrong('content', 'a text that is not empty')
+  return { ...entry.values, id: entry.id('id', highestId), content, special: entry.values['special'] === true }
 }
 
 /** bos_token, eos_token … of tokenizer_config.json; each is a string or an object with `content`. */
-function namedTokens(config: JsonObject): Readonly<Record<string, string>> {
+function namedTokens(config: Fields): Readonly<Record<string, string>> {
   const names = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token']
   return Object.fromEntries(
     names.flatMap((name) => {
-      const value = config.get(name)
-      const token = typeof value === 'object' ? config.object(name)?.text('content') : config.text(name)
+      const nested = typeof config.values[name] === 'object' ? config.part(name, null) : null
+      const token = nested === null ? config.text(name, null) : nested.text('content', null)
       return token ? [[name, token]] : []
     }),
   )

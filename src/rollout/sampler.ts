@@ -3,8 +3,7 @@
 
 import { SightlineError } from '../errors.ts'
 import { scope } from '../torch/context.ts'
-import { fromTypedArray } from '../torch/create.ts'
-import type { Device } from '../torch/dtype.ts'
+import { fromTypedArray, int64 } from '../torch/create.ts'
 import { ops } from '../torch/operators.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { drawFrom, hasFilters, hasPenalties, keptBy, type Sampling } from './sampling.ts'
@@ -40,12 +39,15 @@ export function draw(logits: Tensor, rows: readonly DrawRow[]): Draw[] {
     for (const [kind, method] of Object.entries(methods)) {
       const group = rows.flatMap((row, r) => (kindOf(row) === kind ? [r] : []))
       if (group.length === 0) continue
-      const own = group.length === rows.length ? processed : processed.indexSelect(0, int64(group, raw.device))
+      const own = group.length === rows.length ? processed : processed.indexSelect(0, int64(group, { device: raw.device }))
       const members = group.map((r) => rows[r] as DrawRow)
       for (const [i, each] of method(own, members).entries()) chosen[group[i] as number] = each
     }
     const ids = chosen.map(({ id }) => id)
-    const logprobs = raw.logSoftmax(-1).gather(1, int64(ids, raw.device).unsqueeze(1)).toArray()
+    const logprobs = raw
+      .logSoftmax(-1)
+      .gather(1, int64(ids, { device: raw.device }).unsqueeze(1))
+      .toArray()
     return chosen.map(({ id, logprob: sampledLogprob }, r) => {
       const logprob = logprobs[r] as number
       if (Number.isNaN(logprob)) throw new SightlineError(`row ${r}: the model's logits are not finite; its weights or activations overflowed`)
@@ -100,7 +102,7 @@ function drawFiltered(logits: Tensor, rows: readonly DrawRow[]): Chosen[] {
   let count = Math.max(...rows.map(({ sampling }) => (sampling.topK > 0 ? 2 * sampling.topK : firstCandidates)))
   for (; open.length > 0; count *= 8) {
     count = Math.min(count, vocabulary)
-    const which = int64(open, logits.device)
+    const which = int64(open, { device: logits.device })
     const [top, ids] = scaled.indexSelect(0, which).topk(count)
     const [allLogits, allIds, allLogprobs] = [
       top.dataAs('float32'),
@@ -147,7 +149,7 @@ function penalised(logits: Tensor, rows: readonly DrawRow[]): Tensor {
     if (!hasPenalties(sampling)) continue
     const ids = [...(sampling.repetitionPenalty === 1 ? output.keys() : new Set([...prompt, ...output.keys()]))]
     if (ids.length === 0) continue
-    const at = int64(ids, logits.device)
+    const at = int64(ids, { device: logits.device })
     const row = result.select(0, r)
     const own = row.indexSelect(0, at)
     const repeated = ops.where(own.lt(0), own.mul(sampling.repetitionPenalty), own.div(sampling.repetitionPenalty))
@@ -158,8 +160,4 @@ function penalised(logits: Tensor, rows: readonly DrawRow[]): Tensor {
     row.indexCopy_(0, at, repeated.sub(fromTypedArray(subtracted, { dtype: 'float32', device: logits.device })))
   }
   return result
-}
-
-function int64(values: readonly number[], device: Device): Tensor {
-  return fromTypedArray(BigInt64Array.from(values, BigInt), { dtype: 'int64', device })
 }

@@ -84,6 +84,19 @@ export function tensor(values: Nested, options: { readonly dtype?: DType; readon
   return narrow
 }
 
+/**
+ * A tensor of int64, such as the positions that indexing takes and the ids of tokens.
+ * @param values integers up to ±2^53; another number is an `ArgumentError`
+ * @param options.shape one axis by default
+ */
+export function int64(values: ArrayLike<number>, options: { readonly shape?: readonly number[]; readonly device?: Device } = {}): Tensor {
+  const data = BigInt64Array.from(values, (value, i) => {
+    if (!Number.isSafeInteger(value)) throw new ArgumentError(`int64: value ${i} is ${value}; expected an integer up to ±2^53`)
+    return BigInt(value)
+  })
+  return fromTypedArray(data, { dtype: 'int64', ...options })
+}
+
 /** A scalar tensor of a dtype. */
 export function scalar(value: number, dtype: DType = 'float32'): Tensor {
   return ops.full([], value, { dtype })

@@ -7,7 +7,7 @@ import { loadModel } from '../../src/models/registry.ts'
 import { gradient, requireGrad } from '../../src/torch/autograd.ts'
 import { backward } from '../../src/torch/backward.ts'
 import { noGrad } from '../../src/torch/context.ts'
-import { fromTypedArray } from '../../src/torch/create.ts'
+import { int64 } from '../../src/torch/create.ts'
 import { linearCrossEntropy } from '../../src/torch/divergence.ts'
 import { openSafetensors } from '../../src/torch/safetensors.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
@@ -102,9 +102,8 @@ for (const family of families) {
         const run = { adapter: null, training: true, recompute }
         const images = model.encodeImages(imagesOf(model, one), run)
         const hidden = model.hidden([{ ids: one.ids, images }], run)
-        const at = (list: readonly number[]): Tensor => fromTypedArray(BigInt64Array.from(list, BigInt), { dtype: 'int64' })
-        const chosen = hidden.indexSelect(0, at(crossEntropy.positions))
-        const targets = at(crossEntropy.positions.map((t) => one.ids[t + 1] as number))
+        const chosen = hidden.indexSelect(0, int64(crossEntropy.positions))
+        const targets = int64(crossEntropy.positions.map((t) => one.ids[t + 1] as number))
         const { loss } = linearCrossEntropy({ hidden: chosen, head: model.language.head }, targets)
         assert.ok(Math.abs(loss.item() - crossEntropy.loss) < 1e-5)
         backward(loss)

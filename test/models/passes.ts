@@ -6,7 +6,7 @@ import { plainRun, type Run } from '../../src/models/linear.ts'
 import type { LoraAdapter } from '../../src/models/lora.ts'
 import type { Model } from '../../src/models/model.ts'
 import { noGrad, scope } from '../../src/torch/context.ts'
-import { fromTypedArray } from '../../src/torch/create.ts'
+import { int64 } from '../../src/torch/create.ts'
 import { linearCrossEntropy } from '../../src/torch/divergence.ts'
 import { ops } from '../../src/torch/operators.ts'
 import { Generator } from '../../src/torch/random.ts'
@@ -26,10 +26,9 @@ export function logitsOf(family: FamilyName, model: Model, run: Run = plainRun, 
 /** Mean cross-entropy of the tokens after the given positions. */
 export function lossOf(family: FamilyName, model: Model, run: Run, positions: readonly number[], name = 'square'): Tensor {
   const { ids } = caseOf(referenceOf(family), name)
-  const at = (list: readonly number[]): Tensor => fromTypedArray(BigInt64Array.from(list, BigInt), { dtype: 'int64' })
-  const chosen = hiddenOf(family, model, name, run).indexSelect(0, at(positions))
+  const chosen = hiddenOf(family, model, name, run).indexSelect(0, int64(positions))
   // Widened: the loss takes hidden states and a head of one type.
-  return linearCrossEntropy({ hidden: chosen, head: model.language.head.toDtype('float32') }, at(positions.map((t) => ids[t + 1] as number))).loss
+  return linearCrossEntropy({ hidden: chosen, head: model.language.head.toDtype('float32') }, int64(positions.map((t) => ids[t + 1] as number))).loss
 }
 
 /** Fills every B, which starts at zero and would hide mistakes. */

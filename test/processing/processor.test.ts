@@ -137,12 +137,12 @@ test('the folder: where templates and settings are looked for, and what is refus
   await assert.rejects(text(), /has 0 images, but the chat template wrote 1/)
   await write('chat_template.jinja', 'x')
   const settings: readonly (readonly [object, RegExp])[] = [
-    [{ image_processor_type: 'CLIPImageProcessor' }, /image_processor_type CLIPImageProcessor is not supported/],
-    [{ do_rescale: false }, /do_rescale must be true/],
-    [{ patch_size: 0 }, /patch_size must be an integer from 1, got 0/],
-    [{ image_mean: [0.5] }, /image_mean must be three numbers/],
-    [{ image_std: [0, 1, 1] }, /image_std must be above 0/],
-    [{ resample: 2 }, /resample must be 3/],
+    [{ image_processor_type: 'CLIPImageProcessor' }, /image_processor_type is "CLIPImageProcessor"; expected Qwen2VLImageProcessor/],
+    [{ do_rescale: false }, /do_rescale is false; expected true/],
+    [{ patch_size: 0 }, /patch_size is 0; expected a positive integer/],
+    [{ image_mean: [0.5] }, /image_mean is \[0\.5\]; expected three numbers/],
+    [{ image_std: [0, 1, 1] }, /image_std is \[0,1,1\]; expected three numbers above 0/],
+    [{ resample: 2 }, /resample is 2; expected 3/],
   ]
   for (const [change, message] of settings) {
     await write('preprocessor_config.json', { image_processor_type: 'Qwen2VLImageProcessorFast', ...change })
@@ -150,12 +150,18 @@ test('the folder: where templates and settings are looked for, and what is refus
   }
   await write('preprocessor_config.json', {})
   await write('processor_config.json', {
-    image_processor: { image_processor_type: 'Qwen2VLImageProcessor', size: { shortest_edge: 3136 }, patch_size: 16 },
+    image_processor: {
+      image_processor_type: 'Qwen2VLImageProcessor',
+      size: { shortest_edge: 3136, longest_edge: null },
+      min_pixels: null,
+      merge_size: null,
+      patch_size: 16,
+    },
   })
   const { imageRule } = await openProcessor(folder)
   assert.deepEqual([imageRule.patchSize, imageRule.minPixels, imageRule.maxPixels, imageRule.mergeSize], [16, 3136, 1003520, 2])
   await write('generation_config.json', { eos_token_id: 'x' })
-  await assert.rejects(openProcessor(folder), /eos_token_id must be a token id/)
+  await assert.rejects(openProcessor(folder), /eos_token_id is "x"; expected a list of integers/)
   await write('generation_config.json', { eos_token_id: 7 })
   assert.deepEqual((await openProcessor(folder)).stopIds, [7])
 })

@@ -132,13 +132,17 @@ test('wrong ids, names and files are refused', async (context) => {
   await cp(golden('qwen2_5_vl', 'tokenizer.json'), path)
   const good = JSON.parse(await readFile(path, 'utf8'))
   const broken: readonly (readonly [object, RegExp])[] = [
-    [{ ...good, model: { type: 'WordPiece', vocab: {} } }, /only byte-level BPE is supported, this model is WordPiece/],
-    [{ ...good, pre_tokenizer: { type: 'Whitespace' } }, /no ByteLevel pre_tokenizer/],
-    [{ ...good, decoder: null }, /no ByteLevel decoder/],
+    [{ ...good, model: { type: 'WordPiece', vocab: {} } }, /model\.type is "WordPiece"; expected BPE/],
+    [{ ...good, pre_tokenizer: { type: 'Whitespace' } }, /pre_tokenizer is \{"type":"Whitespace"\}; expected ByteLevel/],
+    [{ ...good, decoder: null }, /decoder is null; expected ByteLevel/],
     [{ ...good, model: { ...good.model, vocab: { a: 0 } } }, /lacks 255 of the 256 bytes/],
-    [{ ...good, model: { ...good.model, vocab: { ...good.model.vocab, zz: 1e12 } } }, /zz has the id 1000000000000/],
-    [{ ...good, added_tokens: [{ id: 'x', content: 'y' }] }, /added_tokens\[0\]: id must be a token id/],
-    [[], /expected a JSON object/],
+    [
+      { ...good, model: { ...good.model, vocab: { ...good.model.vocab, zz: 1e12 } } },
+      /model\.vocab\.zz is 1000000000000; expected an integer from 0 to/,
+    ],
+    [{ ...good, added_tokens: [{ id: 'x', content: 'y' }] }, /added_tokens\[0\]\.id is "x"; expected an integer from 0/],
+    [{ ...good, added_tokens: [5] }, /added_tokens\[0\] is 5; expected a JSON object/],
+    [[], /the whole is \[\]; expected a JSON object/],
   ]
   for (const [file, message] of broken) {
     await writeFile(path, JSON.stringify(file))

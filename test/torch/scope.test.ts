@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { ArgumentError, UseAfterFreeError } from '../../src/errors.ts'
 import { requireGrad } from '../../src/torch/autograd.ts'
 import { dispose, enableGrad, inferenceMode, keep, noGrad, scope } from '../../src/torch/context.ts'
-import { tensor } from '../../src/torch/create.ts'
+import { int64, tensor } from '../../src/torch/create.ts'
 import { memory, resetPeakMemory } from '../../src/torch/memory.ts'
 import { native } from '../../src/torch/native.ts'
 import { ops } from '../../src/torch/operators.ts'
@@ -187,6 +187,9 @@ test('an element count or dtype that does not fit is refused before any memory i
   assert.throws(() => tensor([[1, 2], 3]), ArgumentError)
   assert.throws(() => tensor([1, [2]]), ArgumentError)
   assert.throws(() => tensor([1.5], { dtype: 'int64' }), ArgumentError)
+  for (const bad of [1.5, 2 ** 53, Number.NaN]) assert.throws(() => int64([0, bad]), ArgumentError)
+  assert.throws(() => int64([1, 2, 3], { shape: [2, 2] }), ArgumentError)
+  assert.deepEqual(int64([2 ** 53 - 1, -7], { shape: [2, 1] }).dataAs('int64'), BigInt64Array.of(2n ** 53n - 1n, -7n))
   assert.throws(() => tensor([1, 2]).item(), ArgumentError)
   assert.throws(() => tensor([1, 2]).dataAs('int64'), ArgumentError)
 })

@@ -15,6 +15,7 @@ import torch
 import adapters
 import checkpoints
 import models
+import photo
 import processing
 import tokenizer
 
@@ -25,13 +26,14 @@ def main() -> None:
     torch.set_num_threads(1)  # sums in one order on every machine
     torch.use_deterministic_algorithms(True)
     out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "test" / "goldens"
-    # In this order: AutoProcessor needs config.json, the cases need tokenizer.json.
+    # In this order: AutoProcessor needs config.json, the cases need tokenizer.json, the photo is one of processing's.
     steps = {
         "checkpoints": checkpoints.make,
         "tokenizer": tokenizer.make,
         "models": models.make,
         "adapters": adapters.make,
         "processing": processing.make,
+        "photo": photo.make,
     }
     for name, make in steps.items():
         print(name, flush=True)
