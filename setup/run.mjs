@@ -54,7 +54,7 @@ function ensureNpmPackages() {
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
-  say('installing npm packages: Node 24 (runs TypeScript directly), TypeScript, Biome')
+  say('installing npm packages: Node 24 (runs TypeScript directly), image decoding, tokenizer, chat templates, TypeScript, Biome')
   run('npm', ['ci', '--loglevel=error'])
   writeFileSync(stamp, lock)
 }
