@@ -48,6 +48,9 @@ def write_images(folder: Path) -> list[str]:
         assert (folder / name).stat().st_size < 40_000, name
         names.append(name)
 
+    for source in sorted((Path(__file__).parent / "photos").glob("*.jpg")):
+        (folder / source.name).write_bytes(source.read_bytes())
+        names.append(source.name)
     save("photo-420.jpg", photo(317, 423, 1), quality=85, subsampling=2)
     save("photo-444.jpg", photo(201, 333, 2), quality=90, subsampling=0)
     save("photo-422-odd.jpg", photo(151, 97, 3), quality=70, subsampling=1)
@@ -74,6 +77,7 @@ def write_images(folder: Path) -> list[str]:
     save("animated.gif", frames[0], save_all=True, append_images=frames[1:], duration=50)
     save("still.gif", figure(60, 70, 23).quantize(16))  # GIF87a
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile[:24] + bytes(12) + profile[36:]  # the day of making
     exchanged = profile.replace(b"rXYZ", b"#XYZ").replace(b"bXYZ", b"rXYZ").replace(b"#XYZ", b"bXYZ")
     save("profile.png", figure(60, 90, 24), icc_profile=exchanged, optimize=True)  # red and blue change places where it is obeyed
     save("scan.tiff", figure(200, 140, 18), compression="tiff_lzw")
