@@ -116,7 +116,7 @@ function buildVision(weights: Weights, { vision, language, positionSide, deepSta
   return (patches, grids, run) => {
     const { device } = patches
     const { rows, weights: shares } = interpolation(grids, merge, positionSide)
-    const table = embedding(learned, int64(rows, { shape: [rows.length / 4, 4], device })) // [P, 4, width]
+    const table = embedding(learned, int64(rows, { shape: [rows.length / 4, 4], device })).toDtype(patches.dtype) // [P, 4, width]
     const share = fromTypedArray(shares, { dtype: 'float32', shape: [shares.length / 4, 4, 1], device })
     const positions = table.mul(share.toDtype(table.dtype)).sum(1)
     const rotary = rotaryOf(vision.rotary, patchPositions(grids, merge), 2, device)

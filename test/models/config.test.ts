@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { FileFormatError, SightlineError } from '../../src/errors.ts'
+import { plainRun } from '../../src/models/linear.ts'
 import { describeModel, loadModel } from '../../src/models/registry.ts'
 import { scope } from '../../src/torch/context.ts'
 import { ops } from '../../src/torch/operators.ts'
@@ -13,7 +14,7 @@ import { openSafetensors } from '../../src/torch/safetensors.ts'
 import { writeSafetensors } from '../../src/torch/safetensors-write.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
 import { random, withoutLeaks } from '../support.ts'
-import { type FamilyName, families, folderOf, goldensFolder } from './goldens.ts'
+import { caseOf, type FamilyName, families, folderOf, goldensFolder, imagesOf, referenceOf } from './goldens.ts'
 
 type Json = { [name: string]: unknown }
 
@@ -147,8 +148,11 @@ test('weights in bfloat16 are half the size, and what they compute is what their
       }
       // The reference for its logits: a float32 model of the same rounded weights.
       const rounded = wide.model.rebuild((name) => (half.model.parameters.get(name) as Tensor).toDtype('float32'))
-      const run = { adapter: null, training: false, recompute: false }
-      const logits = [half.model, rounded].map((model) => model.logits(model.hidden([{ ids: [5, 6, 7, 8, 9], images: [] }], run)))
+      const one = caseOf(referenceOf(family), 'wide')
+      const logits = [half.model, rounded].map((model) => {
+        const images = model.encodeImages(imagesOf(model, one), plainRun)
+        return model.logits(model.hidden([{ ids: one.ids, images }], plainRun))
+      })
       const [own, wanted] = logits as [Tensor, Tensor]
       assert.ok(own.sub(wanted).abs().amax().item() < 1e-5)
     })
