@@ -48,7 +48,7 @@ export function inspect(
   print(`training on the CPU, ${count(context)} tokens a step (weights + optimiser + activations; in brackets: blocks recomputed):`)
   for (const { way, weights, training, activationsPerToken } of found.memory) {
     const [kept, recomputed] = [activationsPerToken.kept, activationsPerToken.recomputed].map((each) => weights + training + each * context)
-    row(way.padEnd(48), `${gigabytes(kept as number)} (${gigabytes(recomputed as number)})`)
+    row(way.padEnd(52), `${gigabytes(kept as number)} (${gigabytes(recomputed as number)})`)
   }
   return 0
 }
