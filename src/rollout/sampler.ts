@@ -141,7 +141,7 @@ function heated(logits: Tensor, rows: readonly DrawRow[]): Tensor {
   return logits.div(fromTypedArray(temperatures, { dtype: 'float32', shape: [rows.length, 1], device: logits.device }))
 }
 
-/** Logits with each row's penalties; the same tensor where no row has any. */
+/** Logits with each row's penalties; the same tensor where there are none. */
 function penalised(logits: Tensor, rows: readonly DrawRow[]): Tensor {
   if (!rows.some(({ sampling }) => hasPenalties(sampling))) return logits
   const result = logits.clone()
