@@ -14,6 +14,7 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --prefill TEXT          what the answer starts with
       --max-tokens N          at most so many tokens (512)
       --temperature X  --top-p X  --top-k N  --min-p X  --repetition-penalty X  --presence-penalty X
+      --frequency-penalty X
                               how to draw; without any of them (and one sample), the most likely token each time
       --seed N  --samples N   the seed of the first sample (0), how many to draw (1)
       --stop TEXT             ends the answer; may be given several times
@@ -73,7 +74,7 @@ const commands: { readonly [name: string]: Command } = {
     options: {
       ...{ model: text, image: texts, prompt: text, adapter: text, system: text, prefill: text, stop: texts, json: flag },
       ...{ 'max-tokens': text, temperature: text, 'top-p': text, 'top-k': text, 'min-p': text, seed: text, samples: text },
-      ...{ 'repetition-penalty': text, 'presence-penalty': text, 'max-pixels': text, dtype: text, device: text },
+      ...{ 'repetition-penalty': text, 'presence-penalty': text, 'frequency-penalty': text, 'max-pixels': text, dtype: text, device: text },
     },
     run: async (values) => {
       const number = (name: string): number | undefined => numberOf(values, name)
@@ -81,6 +82,7 @@ const commands: { readonly [name: string]: Command } = {
       const given = Object.entries({
         ...{ temperature: number('temperature'), topP: number('top-p'), topK: number('top-k'), minP: number('min-p') },
         ...{ repetitionPenalty: number('repetition-penalty'), presencePenalty: number('presence-penalty') },
+        frequencyPenalty: number('frequency-penalty'),
       }).filter(([, value]) => value !== undefined)
       const { generateText } = await import('./generate.ts')
       return await generateText(
@@ -133,7 +135,7 @@ async function main(args: readonly string[]): Promise<number> {
     print(help)
     return name === undefined ? 2 : 0
   }
-  const command = commands[name]
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw new UsageError(`"${name}"; expected one of ${Object.keys(commands).join(', ')}`)
   const { values, positionals } = parseArgs({ args: rest, allowPositionals: true, options: command.options })
   if (positionals.length !== command.positionals) {
@@ -141,6 +143,12 @@ async function main(args: readonly string[]): Promise<number> {
   }
   return await command.run(values, positionals)
 }
+
+// A reader that has seen enough (`| head`) ends the command, as it ends others.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
 
 try {
   process.exitCode = await main(process.argv.slice(2))

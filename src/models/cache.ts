@@ -20,8 +20,7 @@ export class PromptCache implements Disposable {
   readonly attend: Attend = (layer, query, key, value, rotary) => {
     if (layer !== this.keys.length) throw new ArgumentError(`PromptCache: layer ${layer} after ${this.keys.length} layers; a cache holds one pass`)
     this.keys.push(keep(applyRotary(key, rotary)))
-    // Not as the view that it may be: that would keep alive whatever the projection computed beside it.
-    this.values.push(keep(value.clone()))
+    this.values.push(keep(value))
     return attention(query, key, value, { queryStarts: [0, query.dim(0)], causal: true, rotary })
   };
 

@@ -34,6 +34,8 @@ export interface ModelConfig {
   readonly vision: VisionShape
   readonly language: LanguageConfig
   readonly tokens: SpecialTokens
+  /** How many of the language model's first layers get image features of their own (DeepStack). */
+  readonly deepStack: number
 }
 
 /** What a tower makes of packed images: one row for each merged square of patches, in prompt order. */

@@ -1,7 +1,6 @@
-// What a checkpoint is and what memory work with it takes, from its headers alone: no weight is read.
+// What a checkpoint is and what memory work with it takes, from its headers (a head that should be tied is compared, nothing else is read).
 
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { openSafetensors } from '../torch/safetensors.ts'
 import type { ModelConfig } from './family.ts'
 import { describeModel, matchWeights } from './registry.ts'
@@ -48,13 +47,13 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((product, leng
 export function inspectModel(folder: string, rank: number): Inspection {
   const description = describeModel(folder)
   const { config, shapes } = description
-  const hasWeights = existsSync(folder) && readdirSync(folder).some((name) => name.includes('.safetensors'))
+  const hasWeights = readdirSync(folder).some((name) => name.includes('.safetensors'))
   const storedTypes = new Map<string, number>()
   const parts = { vision: { weights: 0, bytes: 0 }, merger: { weights: 0, bytes: 0 }, language: { weights: 0, bytes: 0 } }
   for (const [name, shape] of shapes) parts[partOf(name)].weights += sizeOf(shape)
   if (hasWeights) {
     using file = openSafetensors(folder)
-    for (const [name, { info }] of matchWeights(file, join(folder), description)) {
+    for (const [name, { info }] of matchWeights(file, folder, description)) {
       parts[partOf(name)].bytes += info.bytes
       storedTypes.set(info.storedType, (storedTypes.get(info.storedType) ?? 0) + sizeOf(info.shape))
     }

@@ -2,11 +2,9 @@
 // (biases, norms on queries and keys, the rotary plan) is in the configuration.
 
 import { attention } from '../torch/attention.ts'
-import { checkpoint } from '../torch/backward.ts'
-import { scope } from '../torch/context.ts'
 import { type Rotary, rmsNorm, swiglu } from '../torch/nn.ts'
 import type { Tensor } from '../torch/tensor.ts'
-import { type Linear, project, type Run } from './linear.ts'
+import { type Linear, project, type Run, runBlock } from './linear.ts'
 import type { RotaryPlan } from './positions.ts'
 import type { Weights } from './weights.ts'
 
@@ -114,15 +112,13 @@ export function runLanguage(language: Language, h: Tensor, rotary: Rotary, atten
   const { layers, norm, config } = language
   let state = h
   for (let i = 0; i < layers.length; i++) {
-    // Tensors come in as arguments: a recomputed block runs again when the scope of this pass has ended.
-    const body = (x: Tensor, cos: Tensor, sin: Tensor, rows?: Tensor, features?: Tensor): Tensor => {
-      const out = block(language, i, x, { cos, sin }, attend, run)
+    const body = (...[x, cos, sin, rows, features]: Tensor[]): Tensor => {
+      const out = block(language, i, x as Tensor, { cos: cos as Tensor, sin: sin as Tensor }, attend, run)
       return rows === undefined || features === undefined ? out : out.indexAdd(0, rows, features)
     }
     const features = deepStack?.features[i]
-    const inputs: [Tensor, Tensor, Tensor, ...Tensor[]] = [state, rotary.cos, rotary.sin]
-    if (deepStack !== null && features !== undefined) inputs.push(deepStack.rows, features)
-    state = run.recompute ? checkpoint(body as (...inputs: Tensor[]) => Tensor, ...inputs) : scope(() => body(...inputs))
+    const added = deepStack === null || features === undefined ? [] : [deepStack.rows, features]
+    state = runBlock(run, body, state, rotary.cos, rotary.sin, ...added)
   }
   return rmsNorm(state, norm, config.eps)
 }

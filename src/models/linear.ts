@@ -1,5 +1,7 @@
 // A linear layer with its name, and how a pass applies it: with or without a low-rank adapter (LoRA, arXiv 2106.09685).
 
+import { checkpoint } from '../torch/backward.ts'
+import { scope } from '../torch/context.ts'
 import { linear } from '../torch/nn.ts'
 import { ops } from '../torch/operators.ts'
 import type { Tensor } from '../torch/tensor.ts'
@@ -30,7 +32,7 @@ export interface Run {
   readonly adapter: Adapter | null
   /** Whether dropout is on. */
   readonly training: boolean
-  /** Whether activations of a block are computed again in the backward pass instead of kept. */
+  /** Whether activations of a block are computed again in the backward pass instead of kept (of the vision tower, where it trains). */
   readonly recompute: boolean
 }
 
@@ -52,7 +54,15 @@ export function project(layer: Linear, x: Tensor, run: Run): Tensor {
             .div_(1 - dropout),
         )
       : x
-  // An adapter in float32 over a half-precision base: computed and added in float32, rounded once, as PEFT does.
   const low = linear(linear(kept.toDtype(update.a.dtype), update.a), update.b)
-  return base.toDtype(low.dtype).add(low, { alpha: update.scale }).toDtype(base.dtype)
+  // Added in the wider of the two types and rounded once, as PEFT does.
+  return base.add(low, { alpha: update.scale }).toDtype(base.dtype)
+}
+
+/**
+ * Runs one block of a model so that nothing but its result stays, and what the gradient needs: kept, or computed again (`run.recompute`).
+ * Tensors of this pass come in as arguments: a recomputed block runs when the scope of the pass has ended.
+ */
+export function runBlock(run: Run, body: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
+  return run.recompute ? checkpoint(body, ...inputs) : scope(() => body(...inputs))
 }

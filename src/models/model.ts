@@ -77,29 +77,54 @@ export class Model {
     return this.device === 'cpu' ? 'float32' : this.language.embed.dtype
   }
 
+  get #patchSize(): number {
+    const { channels, temporalPatch, patch } = this.config.vision
+    return channels * temporalPatch * patch * patch
+  }
+
+  /** Refuses an image, or features of one, that this model cannot show. @param name what the error calls it */
+  checkImage(image: ImageInput | ImageFeatures, name: string): void {
+    const { merge } = this.config.vision
+    const [time, height, width] = image.grid
+    if (time !== 1) throw new ArgumentError(`${name}: its grid has ${time} time steps; videos are not supported, give single images`)
+    if (![height, width].every((side) => Number.isSafeInteger(side) && side > 0 && side % merge === 0)) {
+      throw new ArgumentError(`${name}: a grid of ${height}×${width} patches; both must be multiples of ${merge}`)
+    }
+    if ('pixels' in image) {
+      if (image.pixels.length === height * width * this.#patchSize) return
+      throw new ArgumentError(
+        `${name}: ${image.pixels.length} values for ${height}×${width} patches of ${this.#patchSize}; was it processed for another model?`,
+      )
+    }
+    const shape = [(height * width) / merge ** 2, this.config.language.width]
+    const all = [image.tokens, ...image.layers]
+    if (all.length !== 1 + this.config.deepStack || all.some((each) => each.shape.join() !== shape.join())) {
+      throw new ArgumentError(
+        `${name}: ${all.length} features of ${all.join(', ')}; this model makes ${1 + this.config.deepStack} of [${shape.join(', ')}]`,
+      )
+    }
+  }
+
+  /** Whether a gradient can reach anything inside the vision tower. */
+  #visionTrains({ adapter }: Run): boolean {
+    const inside = (name: string): boolean => name.startsWith('model.visual.')
+    return [...(adapter?.modules.keys() ?? [])].some(inside) || [...this.parameters].some(([name, each]) => inside(name) && each.requiresGrad)
+  }
+
   /** Runs the vision tower on all images together; equal results whatever else is in the list. */
   encodeImages(images: readonly ImageInput[], run: Run): ImageFeatures[] {
     if (images.length === 0) return []
-    const { merge, channels, temporalPatch, patch } = this.config.vision
-    const patchSize = channels * temporalPatch * patch * patch
-    for (const [i, { pixels, grid }] of images.entries()) {
-      const [time, height, width] = grid
-      if (time !== 1) throw new ArgumentError(`image ${i + 1}: its grid has ${time} time steps; videos are not supported, give single images`)
-      if (height % merge !== 0 || width % merge !== 0) {
-        throw new ArgumentError(`image ${i + 1}: a grid of ${height}×${width} patches; both must be multiples of ${merge}`)
-      }
-      if (pixels.length !== height * width * patchSize) {
-        throw new ArgumentError(
-          `image ${i + 1}: ${pixels.length} values for ${height}×${width} patches of ${patchSize}; was it processed for another model?`,
-        )
-      }
-    }
+    for (const [i, image] of images.entries()) this.checkImage(image, `image ${i + 1}`)
+    const patchSize = this.#patchSize
+    const { merge } = this.config.vision
+    // Recomputing a frozen tower would only cost time: its graph holds nothing.
+    const own = { ...run, recompute: run.recompute && this.#visionTrains(run) }
     return scope(() => {
       const rows = images.map(({ pixels }) =>
         fromTypedArray(pixels, { dtype: 'float32', shape: [pixels.length / patchSize, patchSize], device: this.device }),
       )
       const grids = images.map(({ grid }) => grid)
-      const features = this.#encode(ops.cat(rows).toDtype(this.dtype), grids, run)
+      const features = this.#encode(ops.cat(rows).toDtype(this.dtype), grids, own)
       const counts = grids.map(([, height, width]) => (height * width) / merge ** 2)
       const [tokens, ...layers] = [features.tokens, ...features.layers].map((each) => each.split(counts))
       return grids.map((grid, i) => ({ grid, tokens: (tokens as Tensor[])[i] as Tensor, layers: layers.map((layer) => layer[i] as Tensor) }))
@@ -151,8 +176,8 @@ export class Model {
       if (images.length > 0) {
         const places = Array.from(tokens.ids, (id, t) => (id === this.config.tokens.image ? t : -1)).filter((t) => t >= 0)
         const rows = int64(places, { device })
-        h = h.clone().indexCopy_(0, rows, ops.cat(images.map((image) => image.tokens)))
-        const depth = images[0]?.layers.length ?? 0
+        h = h.indexCopy_(0, rows, ops.cat(images.map((image) => image.tokens)))
+        const depth = this.config.deepStack
         const features = Array.from({ length: depth }, (_, i) => ops.cat(images.map((image) => image.layers[i] as Tensor)))
         deepStack = depth === 0 ? null : { rows, features }
       }

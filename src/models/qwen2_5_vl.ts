@@ -3,12 +3,11 @@
 
 import type { Fields } from '../fields.ts'
 import { attention } from '../torch/attention.ts'
-import { scope } from '../torch/context.ts'
 import { int64 } from '../torch/create.ts'
 import { linear, type Rotary, rmsNorm, swiglu } from '../torch/nn.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { type Encode, type Family, type ModelConfig, readLanguage, readTokens, readVision } from './family.ts'
-import { project, type Run } from './linear.ts'
+import { project, type Run, runBlock } from './linear.ts'
 import { type Grid, patchPositions, rotaryOf, sectionedPlan } from './positions.ts'
 import type { Weights } from './weights.ts'
 
@@ -35,6 +34,7 @@ function readConfig(fields: Fields): Config {
     family: 'qwen2_5_vl',
     tokens: readTokens(fields),
     vision: shape,
+    deepStack: 0,
     window,
     fullLayers: new Set(vision.integers('fullatt_block_indexes')),
     language: {
@@ -111,8 +111,9 @@ function buildVision(weights: Weights, { vision, language, window, fullLayers }:
     const [windowStarts, imageStarts] = [patchStarts(windows), patchStarts(images)]
     let h = moved(linear(patches, embed.view([width, -1])))
     for (const [i, layer] of blocks.entries()) {
-      const input = h
-      h = scope(() => block(layer, input, fullLayers.has(i) ? imageStarts : windowStarts, rotary, run))
+      const starts = fullLayers.has(i) ? imageStarts : windowStarts
+      const body = (...[x, cos, sin]: Tensor[]): Tensor => block(layer, x as Tensor, starts, { cos: cos as Tensor, sin: sin as Tensor }, run)
+      h = runBlock(run, body, h, rotary.cos, rotary.sin)
     }
     const joined = rmsNorm(h, merger.norm, normEps).view([-1, square * width])
     const merged = project(merger.second, project(merger.first, joined, run).gelu(), run)

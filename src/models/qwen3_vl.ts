@@ -3,12 +3,11 @@
 
 import type { Fields } from '../fields.ts'
 import { attention } from '../torch/attention.ts'
-import { scope } from '../torch/context.ts'
 import { fromTypedArray, int64 } from '../torch/create.ts'
 import { embedding, layerNorm, linear, type Rotary } from '../torch/nn.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { type Encode, type Family, type ModelConfig, readLanguage, readTokens, readVision } from './family.ts'
-import { type Linear, project, type Run } from './linear.ts'
+import { type Linear, project, type Run, runBlock } from './linear.ts'
 import { type Grid, interleavedPlan, patchPositions, rotaryOf } from './positions.ts'
 import type { Weights } from './weights.ts'
 
@@ -30,14 +29,16 @@ function readConfig(fields: Fields): Config {
   const positionSide = Math.sqrt(vision.count('num_position_embeddings'))
   if (!Number.isInteger(positionSide)) throw vision.wrong('num_position_embeddings', 'a square number')
   const deepStackLayers = vision.integers('deepstack_visual_indexes')
-  if (deepStackLayers.some((layer) => layer >= shape.depth) || deepStackLayers.length > language.layers) {
-    throw vision.wrong('deepstack_visual_indexes', `layers below ${shape.depth}, at most ${language.layers} of them`)
+  const ascending = deepStackLayers.every((layer, i) => i === 0 || layer > (deepStackLayers[i - 1] as number))
+  if (!ascending || deepStackLayers.some((layer) => layer >= shape.depth) || deepStackLayers.length > language.layers) {
+    throw vision.wrong('deepstack_visual_indexes', `ascending layers below ${shape.depth}, at most ${language.layers} of them`)
   }
   const bias = text.flag('attention_bias', false)
   return {
     family: 'qwen3_vl',
     tokens: readTokens(fields),
     vision: shape,
+    deepStack: deepStackLayers.length,
     positionSide,
     deepStackLayers,
     language: {
@@ -125,8 +126,8 @@ function buildVision(weights: Weights, { vision, language, positionSide, deepSta
     const deep: Tensor[] = []
     let h = linear(patches, embed.weight.view([width, -1]), embed.bias).add(positions)
     for (const [i, layer] of blocks.entries()) {
-      const input = h
-      h = scope(() => block(layer, input, starts, rotary, run))
+      const body = (...[x, cos, sin]: Tensor[]): Tensor => block(layer, x as Tensor, starts, { cos: cos as Tensor, sin: sin as Tensor }, run)
+      h = runBlock(run, body, h, rotary.cos, rotary.sin)
       const which = deepStackLayers.indexOf(i)
       if (which >= 0) deep[which] = mergeSquares(deepMergers[which] as Merger, h, joinedWidth, run)
     }

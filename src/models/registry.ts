@@ -5,6 +5,7 @@ import { ArgumentError, FileFormatError } from '../errors.ts'
 import { Fields } from '../fields.ts'
 import { dispose, keep, noGrad, scope } from '../torch/context.ts'
 import type { Device, DType } from '../torch/dtype.ts'
+import { native } from '../torch/native.ts'
 import { ops } from '../torch/operators.ts'
 import { Generator } from '../torch/random.ts'
 import { openSafetensors, type Safetensors, type TensorInfo } from '../torch/safetensors.ts'
@@ -116,6 +117,9 @@ function prepared(stored: Tensor, dtype: NonNullable<LoadOptions['dtype']>, devi
 /** Loads a model folder: config.json and safetensors, sharded or single. Weights that need no conversion are views of the files. */
 export function loadModel(folder: string, options: LoadOptions = {}): Checkpoint {
   const { device = 'cpu', dtype = device === 'cpu' ? 'float32' : 'stored' } = options
+  if (device !== 'cpu' && native().describe().cudaDevices === 0) {
+    throw new ArgumentError(`loadModel: device ${device}, but there is no CUDA device; see sightline doctor, or load on the cpu`)
+  }
   const description = describeModel(folder)
   using file = openSafetensors(folder)
   const found = matchWeights(file, folder, description)

@@ -9,6 +9,12 @@ import { readableFormats, sniff } from './sniff.ts'
 /** Pixels that an image may have unless the caller says otherwise: 64 Mpixel, 192 MB of RGB. */
 export const defaultPixelLimit = 64e6
 
+/** The limit itself. @throws ArgumentError if it is no integer from 1 */
+export function checkPixelLimit(pixelLimit: number): number {
+  if (!Number.isSafeInteger(pixelLimit) || pixelLimit < 1) throw new ArgumentError(`pixelLimit is ${pixelLimit}; expected an integer from 1 up`)
+  return pixelLimit
+}
+
 /** Encoded bytes that a file may have. */
 const byteLimit = 512e6
 
@@ -37,7 +43,7 @@ sharp.cache(false)
  */
 export async function decodeImage(source: string | Uint8Array, options: { readonly pixelLimit?: number } = {}): Promise<Raster> {
   const { pixelLimit = defaultPixelLimit } = options
-  if (!(pixelLimit >= 1)) throw new ArgumentError(`decodeImage: pixelLimit must be at least 1, got ${pixelLimit}`)
+  checkPixelLimit(pixelLimit)
   const name = describe(source)
   const bytes = await readSource(source, name)
   const format = sniff(bytes)
@@ -56,7 +62,7 @@ async function decode(bytes: Uint8Array, name: string, pixelLimit: number): Prom
   if (width * height > pixelLimit)
     throw new ArgumentError(`${name}: ${width} x ${height} is ${width * height} pixels, the limit is ${pixelLimit}; shrink it or raise pixelLimit`)
   const inCmyk = space === 'cmyk'
-  const image = sharp(bytes, { ...reading, limitInputPixels: Math.floor(pixelLimit), autoOrient: true }).timeout({ seconds: secondsLimit })
+  const image = sharp(bytes, { ...reading, limitInputPixels: pixelLimit, autoOrient: true }).timeout({ seconds: secondsLimit })
   const ready = inCmyk ? image.pipelineColourspace('cmyk').toColourspace('cmyk') : image.toColourspace('srgb')
   const { data, info } = await ready.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   const samples = new Uint8Array(data.buffer, data.byteOffset, data.length)

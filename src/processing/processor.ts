@@ -1,16 +1,20 @@
 // From a prompt to what a model reads: token ids with a place for every image token, and the patches of the images.
 
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { ArgumentError, FileFormatError } from '../errors.ts'
 import { Fields } from '../fields.ts'
 import { ChatTemplate } from './chat-template.ts'
-import { decodeImage, defaultPixelLimit } from './image.ts'
+import { checkPixelLimit, decodeImage, defaultPixelLimit } from './image.ts'
 import { type ImageRule, readImageRule } from './image-rule.ts'
 import { type EncodedImage, imageTokens, toPatches } from './patches.ts'
-import type { Message } from './prompt.ts'
-import type { Raster } from './raster.ts'
+import type { Message, Part } from './prompt.ts'
+import { type Raster, raster } from './raster.ts'
 import { resizeBicubic, smartResize } from './resize.ts'
 import { Tokenizer } from './tokenizer.ts'
+
+/** A path, a `data:` URI, an encoded file, or decoded samples. */
+type ImageSource = string | Uint8Array | Raster
 
 /** A conversation for a model to continue. */
 export interface Prompt {
@@ -84,7 +88,7 @@ export class Processor {
     const found = compact.reduce((count, id) => count + (id === this.#imageId ? 1 : 0), 0)
     if (found !== sources.length)
       throw new ArgumentError(`the prompt has ${sources.length} images, but the chat template wrote ${found} of ${imagePlaceholder}`)
-    const encoded = new Map<string | Uint8Array | Raster, EncodedImage>()
+    const encoded = new Map<ImageSource, EncodedImage>()
     // One after the other, so that only one image is in memory at full size.
     for (const source of new Set(sources)) encoded.set(source, await this.encodeImage(source))
     const images = sources.map((source) => encoded.get(source) as EncodedImage)
@@ -92,9 +96,12 @@ export class Processor {
   }
 
   /** Decodes if need be, resizes and cuts an image to patches. */
-  async encodeImage(source: string | Uint8Array | Raster): Promise<EncodedImage> {
+  async encodeImage(source: ImageSource): Promise<EncodedImage> {
     const { patchSize, mergeSize, minPixels, maxPixels } = this.imageRule
-    const image = typeof source === 'string' || source instanceof Uint8Array ? await decodeImage(source, { pixelLimit: this.#pixelLimit }) : source
+    const image =
+      typeof source === 'string' || source instanceof Uint8Array
+        ? await decodeImage(source, { pixelLimit: this.#pixelLimit })
+        : raster(source.data, source.height, source.width)
     const { height, width } = smartResize(image.height, image.width, { factor: patchSize * mergeSize, minPixels, maxPixels })
     return toPatches(resizeBicubic(image, height, width), this.imageRule)
   }
@@ -121,7 +128,7 @@ export async function openProcessor(folder: string, overrides: ProcessorOverride
   const [tokenizer, template] = await Promise.all([Tokenizer.open(folder), ChatTemplate.open(folder)])
   const imageRule = readImageRule(folder, overrides)
   const stopIds = readStopIds(folder, tokenizer)
-  return new Processor({ tokenizer, template, imageRule, stopIds, pixelLimit: overrides.pixelLimit ?? defaultPixelLimit })
+  return new Processor({ tokenizer, template, imageRule, stopIds, pixelLimit: checkPixelLimit(overrides.pixelLimit ?? defaultPixelLimit) })
 }
 
 function readStopIds(folder: string, tokenizer: Tokenizer): readonly number[] {
@@ -134,7 +141,7 @@ function readStopIds(folder: string, tokenizer: Tokenizer): readonly number[] {
 }
 
 /** The images of messages in order, after checking every part: callers may hand on data that no compiler has seen. */
-function imagesOf(messages: readonly Message[], prefill: string): readonly (string | Uint8Array | Raster)[] {
+function imagesOf(messages: readonly Message[], prefill: string): readonly ImageSource[] {
   if (messages.length === 0) throw new ArgumentError('a prompt needs at least one message')
   refusePlaceholders(prefill, 'the prefill')
   return messages.flatMap(({ role, content }, i) => {
@@ -143,17 +150,28 @@ function imagesOf(messages: readonly Message[], prefill: string): readonly (stri
       refusePlaceholders(content, place)
       return []
     }
-    return content.flatMap((part) => {
-      if (part.type === 'image') return [part.image]
-      if (part.type !== 'text') throw unknownPart(part, place)
-      refusePlaceholders(part.text, place)
+    if (!Array.isArray(content)) throw new ArgumentError(`${place}: its content is ${shown(content)}; expected a text or a list of parts`)
+    return content.flatMap((part: Part) => {
+      const type: unknown = part?.type
+      if (type === 'image' && isImage((part as { image?: unknown }).image)) return [(part as { image: ImageSource }).image]
+      const text = (part as { text?: unknown } | null)?.text
+      if (type !== 'text' || typeof text !== 'string') throw unknownPart(part, place)
+      refusePlaceholders(text, place)
       return []
     })
   })
 }
 
-function unknownPart(part: { readonly type: unknown }, place: string): ArgumentError {
-  const what = part.type === 'video' ? 'videos are not supported' : `parts of type ${JSON.stringify(part.type)} are not known`
+/** Whether something can be an image; what it holds is checked when it is read. */
+function isImage(value: unknown): value is ImageSource {
+  return typeof value === 'string' || value instanceof Uint8Array || (typeof value === 'object' && value !== null && 'data' in value)
+}
+
+const shown = (value: unknown): string => inspect(value, { depth: 1 }).slice(0, 200)
+
+function unknownPart(part: unknown, place: string): ArgumentError {
+  const video = (part as { type?: unknown } | null)?.type === 'video'
+  const what = video ? 'videos are not supported' : `${shown(part)} is no part of a message`
   return new ArgumentError(`${place}: ${what}; use { type: 'text', text } and { type: 'image', image }, for a video its frames as images`)
 }
 

@@ -96,8 +96,8 @@ function weightsFor(from: number, to: number): Weights {
   return { taps, first, count, fixed }
 }
 
-/** Filters rows of `rowLength` samples along the height; row 0 of `source` is row `firstRow` of the image. */
-function filterRows(source: Uint8Array, rowLength: number, { taps, first, count, fixed }: Weights, firstRow: number): Uint8Array {
+/** Filters rows of `rowLength` samples along the height. */
+function filterRows(source: Uint8Array, rowLength: number, { taps, first, count, fixed }: Weights): Uint8Array {
   const rows = first.length
   const out = new Uint8ClampedArray(rows * rowLength)
   const sums = new Int32Array(rowLength)
@@ -106,7 +106,7 @@ function filterRows(source: Uint8Array, rowLength: number, { taps, first, count,
     const size = count[row] as number
     for (let tap = 0; tap < size; tap++) {
       const weight = fixed[row * taps + tap] as number
-      const start = ((first[row] as number) - firstRow + tap) * rowLength
+      const start = ((first[row] as number) + tap) * rowLength
       for (let i = 0; i < rowLength; i++) sums[i] = ((sums[i] as number) + Math.imul(source[start + i] as number, weight)) | 0
     }
     const target = row * rowLength
@@ -115,12 +115,12 @@ function filterRows(source: Uint8Array, rowLength: number, { taps, first, count,
   return new Uint8Array(out.buffer)
 }
 
-/** Filters rows `firstRow` to `endRow` of [height, width, 3] along the width. */
-function filterColumns(source: Uint8Array, width: number, { taps, first, count, fixed }: Weights, firstRow: number, endRow: number): Uint8Array {
+/** Filters [height, width, 3] along the width. */
+function filterColumns(source: Uint8Array, height: number, width: number, { taps, first, count, fixed }: Weights): Uint8Array {
   const columns = first.length
-  const out = new Uint8ClampedArray((endRow - firstRow) * columns * 3)
+  const out = new Uint8ClampedArray(height * columns * 3)
   let target = 0
-  for (let row = firstRow; row < endRow; row++) {
+  for (let row = 0; row < height; row++) {
     for (let column = 0; column < columns; column++) {
       let from = (row * width + (first[column] as number)) * 3
       let r = 1 << (fractionBits - 1)
@@ -152,14 +152,7 @@ export function resizeBicubic(image: Raster, height: number, width: number): Ras
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1)
     throw new ArgumentError(`resizeBicubic: height and width must be integers from 1, got ${height} x ${width}`)
   let { data } = image
-  let firstRow = 0
-  const vertical = height === image.height ? null : weightsFor(image.height, height)
-  if (width !== image.width) {
-    const last = height - 1
-    const endRow = vertical ? (vertical.first[last] as number) + (vertical.count[last] as number) : image.height
-    firstRow = vertical ? (vertical.first[0] as number) : 0
-    data = filterColumns(data, image.width, weightsFor(image.width, width), firstRow, endRow)
-  }
-  if (vertical) data = filterRows(data, width * 3, vertical, firstRow)
+  if (width !== image.width) data = filterColumns(data, image.height, image.width, weightsFor(image.width, width))
+  if (height !== image.height) data = filterRows(data, width * 3, weightsFor(image.height, height))
   return raster(data, height, width)
 }

@@ -53,11 +53,17 @@ export class Batch implements Disposable {
     for (const plan of plans) for (const image of inputsOf(plan)) this.#uses.set(image, (this.#uses.get(image) ?? 0) + 1)
   }
 
+  /** An answer with an image's token but no image could not be read again. */
+  get #never(): readonly number[] {
+    const { image, video } = this.#model.config.tokens
+    return [image, video]
+  }
+
   /** The first token of a sample. The first of a prompt's samples lets the model read the prompt. */
   start(sample: Sample<Plan>): Draw {
     return inferenceMode(() => {
       const { logits } = this.#promptOf(sample.plan)
-      return draw(logits, [sample.nextDraw])[0] as Draw
+      return draw(logits, [sample.nextDraw], this.#never)[0] as Draw
     })
   }
 
@@ -76,6 +82,7 @@ export class Batch implements Disposable {
         return draw(
           this.#model.logits(hidden),
           samples.map(({ nextDraw }) => nextDraw),
+          this.#never,
         )
       }),
     )

@@ -135,6 +135,7 @@ function checked(model: Model, request: Request, index: number, { text }: Genera
   if (ids.length + maxTokens > maxPositions) {
     throw new ArgumentError(`${ids.length} tokens of prompt and ${maxTokens} to generate; this model has ${maxPositions} positions`)
   }
+  for (const [i, image] of images.entries()) model.checkImage(image, `image ${i + 1}`)
   return {
     request: index,
     sampling: samplingOf(request.sampling),

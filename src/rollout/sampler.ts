@@ -23,18 +23,21 @@ export interface Draw {
   readonly id: number
   /** Under the model's own distribution: temperature 1, before penalties and filters (vLLM's raw_logprobs). */
   readonly logprob: number
-  /** Under the distribution that was drawn from; 0 where temperature is 0. What an importance ratio needs. */
+  /** Under the distribution that was drawn from (without the tokens that are never drawn); 0 where temperature is 0. For importance ratios. */
   readonly sampledLogprob: number
 }
 
 /** Candidates that a top-p or min-p is tried on first; a flatter distribution needs more. */
 const firstCandidates = 1024
 
-/** @param logits [R, V] in any floating dtype, one row for each of `rows`; not changed */
-export function draw(logits: Tensor, rows: readonly DrawRow[]): Draw[] {
+/**
+ * @param logits [R, V] in any floating dtype, one row for each of `rows`; not changed
+ * @param never tokens that are not drawn, whatever their probability
+ */
+export function draw(logits: Tensor, rows: readonly DrawRow[], never: readonly number[] = []): Draw[] {
   return scope(() => {
     const raw = logits.toDtype('float32')
-    const processed = penalised(raw, rows)
+    const processed = penalised(raw, rows, never)
     const chosen: Chosen[] = new Array(rows.length)
     for (const [kind, method] of Object.entries(methods)) {
       const group = rows.flatMap((row, r) => (kindOf(row) === kind ? [r] : []))
@@ -141,10 +144,11 @@ function heated(logits: Tensor, rows: readonly DrawRow[]): Tensor {
   return logits.div(fromTypedArray(temperatures, { dtype: 'float32', shape: [rows.length, 1], device: logits.device }))
 }
 
-/** Logits with each row's penalties; the same tensor where there are none. */
-function penalised(logits: Tensor, rows: readonly DrawRow[]): Tensor {
-  if (!rows.some(({ sampling }) => hasPenalties(sampling))) return logits
+/** Logits with each row's penalties, and −∞ for tokens that are never drawn; the same tensor where there are neither. */
+function penalised(logits: Tensor, rows: readonly DrawRow[], never: readonly number[]): Tensor {
+  if (never.length === 0 && !rows.some(({ sampling }) => hasPenalties(sampling))) return logits
   const result = logits.clone()
+  for (const id of never) result.narrow(1, id, 1).fill_(-Infinity)
   for (const [r, { sampling, prompt, output }] of rows.entries()) {
     if (!hasPenalties(sampling)) continue
     const ids = [...(sampling.repetitionPenalty === 1 ? output.keys() : new Set([...prompt, ...output.keys()]))]

@@ -104,7 +104,7 @@ test('what a prompt must not hold is refused by name', async () => {
   await refuses(ask({ type: 'text', text: 'see <|image_pad|>' }), /message 0 \(user\): the text contains <\|image_pad\|>/)
   await refuses([{ role: 'user', content: '<|video_pad|>' }], /contains <\|video_pad\|>/)
   await refuses([{ role: 'user', content: [{ type: 'video', video: 'a.mp4' }] }], /videos are not supported/)
-  await refuses([{ role: 'user', content: [{ type: 'audio' }] }], /parts of type "audio" are not known/)
+  await refuses([{ role: 'user', content: [{ type: 'audio' }] }], /\{ type: 'audio' \} is no part of a message/)
   await refuses(ask({ type: 'image', image: 'http://example.com/a.png' }), /not fetched/)
   await assert.rejects(processor.encode({ messages: ask(), prefill: '<|image_pad|>' }), /the prefill: the text contains/)
   const limited = await openProcessor(golden('qwen2_5_vl'), { pixelLimit: 100 })

@@ -153,9 +153,11 @@ test('events: tokens as they come, in order, adding up to the answer', () =>
       assert.equal(events.indexOf(done) - 1, events.indexOf(own.at(-1) as GenerationEvent), 'the end follows the last token')
     }
     assert.equal(events.filter(({ kind }) => kind === 'done').length, 3)
-    // Sampled from the model's own distribution, both log-probabilities are one.
+    // Sampled from the model's own distribution, but for the tokens of images and videos: what was drawn is a little likelier.
     const free = events.filter((event) => event.kind === 'token' && event.request === 0)
-    for (const event of free) if (event.kind === 'token') assert.ok(Math.abs(event.logprob - event.sampledLogprob) < 2e-6)
+    for (const event of free) {
+      if (event.kind === 'token') assert.ok(event.sampledLogprob >= event.logprob - 2e-6 && event.sampledLogprob < event.logprob + 0.2)
+    }
   }))
 
 test('stop ids and stop strings end an answer where they should, in the tokenizer’s text too', () =>

@@ -157,6 +157,26 @@ test('greedy takes the lowest id of equals, and says the probability of the mode
   )
 })
 
+test('tokens that are never drawn: the others share their probability, and the model’s own stays', () => {
+  withoutLeaks(() => {
+    const logits = [2, -1, 3, 0.5]
+    const [p, left] = [softmax(logits), softmax([2, -Infinity, -Infinity, 0.5])]
+    for (const settings of [{}, { topK: 4 }, { topP: 0.999 }]) {
+      for (const [uniform, id] of [
+        [0, 0],
+        [0.999, 3],
+      ] as const) {
+        const [each] = scope(() => inferenceMode(() => draw(tensor([logits]), [row(settings, uniform)], [1, 2])))
+        assert.equal(each?.id, id)
+        assert.ok(Math.abs((each?.sampledLogprob ?? 0) - Math.log(left[id] as number)) < 1e-6)
+        assert.ok(Math.abs((each?.logprob ?? 0) - Math.log(p[id] as number)) < 1e-6)
+      }
+    }
+    const [greedy] = scope(() => inferenceMode(() => draw(tensor([logits]), [row({ temperature: 0 })], [1, 2])))
+    assert.equal(greedy?.id, 0)
+  })
+})
+
 test('penalties by hand', () => {
   withoutLeaks(() =>
     scope(() => {
