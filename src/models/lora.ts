@@ -64,8 +64,11 @@ export interface Place {
   readonly out: number
 }
 
+/** What PEFT's files put before a module's name. */
+export const modulePrefix = 'base_model.model.'
+
 /** What PEFT's files call a module's A or B. */
-export const storedName = (module: string, factor: 'A' | 'B'): string => `base_model.model.${module}.lora_${factor}.weight`
+export const storedName = (module: string, factor: 'A' | 'B'): string => `${modulePrefix}${module}.lora_${factor}.weight`
 
 const visionModules = String.raw`model\.visual\..*`
 const inVision = new RegExp(visionModules)

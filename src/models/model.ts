@@ -63,6 +63,11 @@ export class Model {
     this.linears = weights.linears
   }
 
+  /** The present name of a weight or module that an older layout of checkpoints calls otherwise. */
+  presentName(stored: string): string {
+    return this.#family.renamed(stored)
+  }
+
   /** The same architecture with weights from elsewhere. */
   rebuild(source: WeightSource): Model {
     return new Model(this.#family, this.config, source)

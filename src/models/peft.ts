@@ -8,7 +8,7 @@ import { openSafetensors, type Safetensors } from '../torch/safetensors.ts'
 import { writeSafetensors } from '../torch/safetensors-write.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { temporaryBeside, writeSynced } from './files.ts'
-import { assemble, expanded, type LoraAdapter, type LoraSettings, type Place, placesOf, storedName } from './lora.ts'
+import { assemble, expanded, type LoraAdapter, type LoraSettings, modulePrefix, type Place, placesOf, storedName } from './lora.ts'
 import type { Model } from './model.ts'
 import type { Patterns } from './targets.ts'
 
@@ -185,12 +185,18 @@ function placed(model: Model, fields: Fields): { settings: LoraSettings; places:
   }
 }
 
-/** The tensors must be exactly those that the configuration selects. */
-function checkNames(file: Safetensors, path: string, places: ReadonlyMap<string, Place>): void {
+/**
+ * What the file calls each tensor, by its present name: adapters that were trained with transformers before 4.52 say `model.layers.…` where
+ * it is `model.language_model.layers.…` now. The tensors must be exactly those that the configuration selects.
+ */
+function namesIn(file: Safetensors, path: string, model: Model, places: ReadonlyMap<string, Place>): ReadonlyMap<string, string> {
+  const present = (stored: string): string =>
+    stored.startsWith(modulePrefix) ? modulePrefix + model.presentName(stored.slice(modulePrefix.length)) : stored
+  const names = new Map(file.names.map((stored) => [present(stored), stored]))
   const wanted = new Set([...places.keys()].flatMap((module) => [storedName(module, 'A'), storedName(module, 'B')]))
-  const missing = [...wanted].filter((name) => !file.names.includes(name))
-  const unexpected = file.names.filter((name) => !wanted.has(name))
-  if (missing.length === 0 && unexpected.length === 0) return
+  const missing = [...wanted].filter((name) => !names.has(name))
+  const unexpected = [...names].filter(([name]) => !wanted.has(name)).map(([, stored]) => stored)
+  if (missing.length === 0 && unexpected.length === 0) return names
   const say = (what: string, names: readonly string[]): string => (names.length === 0 ? '' : `; ${names.length} ${what}, such as ${names[0]}`)
   throw new FileFormatError(
     `${path}: its tensors are not those that ${configName} selects in this model${say('are missing', missing)}${say('are not expected', unexpected)}`,
@@ -215,11 +221,12 @@ export function loadAdapter(folder: string, model: Model): LoraAdapter {
   const { settings, places } = placed(model, Fields.ofFile(join(folder, configName)))
   const path = join(folder, weightsName)
   using file = openSafetensors(path)
-  checkNames(file, path, places)
+  const names = namesIn(file, path, model, places)
+  const stored = (module: string, factor: 'A' | 'B'): string => names.get(storedName(module, factor)) as string
   const like = model.language.norm
   const make = (module: string, { rank, into, out }: Place): { a: Tensor; b: Tensor } => ({
-    a: factorOf(file, storedName(module, 'A'), [rank, into], like),
-    b: factorOf(file, storedName(module, 'B'), [out, rank], like),
+    a: factorOf(file, stored(module, 'A'), [rank, into], like),
+    b: factorOf(file, stored(module, 'B'), [out, rank], like),
   })
   return assemble(settings, places, make, true)
 }

@@ -206,3 +206,21 @@ test('other methods than plain LoRA, and files that do not fit, are refused by n
     assert.throws(() => loadAdapter(empty, model), /adapter_model\.safetensors/)
   })
 })
+
+test('an adapter with the names of before transformers 4.52 is the same adapter', () => {
+  withoutLeaks(() => {
+    using checkpoint = loadModel(folderOf('qwen2_5_vl'))
+    const folder = altered({}, (held) => {
+      for (const [name, tensor] of [...held]) {
+        held.delete(name)
+        held.set(name.replace('model.model.language_model.', 'model.model.').replace('model.model.visual.', 'model.visual.'), tensor)
+      }
+      assert.ok(held.has('base_model.model.model.layers.0.mlp.up_proj.lora_A.weight'))
+      assert.ok(held.has('base_model.model.visual.blocks.0.mlp.up_proj.lora_A.weight'))
+    })
+    using old = loadAdapter(folder, checkpoint.model)
+    using present = loadAdapter(golden('qwen2_5_vl', 'suffix'), checkpoint.model)
+    assert.deepEqual([...old.parameters.keys()], [...present.parameters.keys()])
+    for (const [name, parameter] of old.parameters) assert.ok(parameter.equal(present.parameters.get(name) ?? assert.fail()), name)
+  })
+})

@@ -10,7 +10,7 @@ import { generate, generateAll, type Request } from '../../src/rollout/generate.
 import { Sample } from '../../src/rollout/sample.ts'
 import { samplingOf } from '../../src/rollout/sampling.ts'
 import { StopText, type TextStream } from '../../src/rollout/stop.ts'
-import { inferenceMode, keep, noGrad, scope } from '../../src/torch/context.ts'
+import { inferenceMode, noGrad, scope } from '../../src/torch/context.ts'
 import { memory } from '../../src/torch/memory.ts'
 import { native } from '../../src/torch/native.ts'
 import { ops } from '../../src/torch/operators.ts'
