@@ -23,6 +23,13 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --json                  one line of JSON for each answer, with token ids and log-probabilities
   sightline inspect DIR       what a checkpoint is, its sizes, the memory that training it takes
       --rank N                of the LoRA adapter to plan for (64)   --context N   tokens of a training step (4096)
+  sightline train CONFIG      trains as a configuration says: a YAML file, or the name of one that comes with Sightline
+      --set PATH=VALUE        a change of it, such as optimisation.rate=1e-5; several are allowed
+      --resume                goes on with the run in its folder, if there is one; CONFIG may be that folder
+      --quiet  --json         nothing but errors; one line of JSON for each step
+                              exit status: 0 finished, 3 diverged, 130 stopped by a signal (and saved)
+  sightline config CONFIG     a configuration complete with defaults and help; --set as above
+      --list  --schema        the configurations that come with Sightline; JSON Schema for editors
   sightline doctor [--json]   what was found (libtorch, BLAS, threads, CUDA), what is missing, and a self-test
   sightline demo              the engine at work: a small decoder learns a text and teaches a smaller one (a minute)
   sightline --version
@@ -35,8 +42,8 @@ type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | 
 
 interface Command {
   readonly options: Options
-  /** How many arguments that are not options it takes. */
-  readonly positionals: number
+  /** How many arguments that are not options it takes, at least and at most. */
+  readonly positionals: number | readonly [least: number, most: number]
   readonly run: (values: Values, positionals: readonly string[]) => Promise<number>
 }
 
@@ -63,6 +70,13 @@ function oneOf<T extends string>(values: Values, name: string, allowed: readonly
   const value = values[name] as T | undefined
   if (value !== undefined && !allowed.includes(value)) throw new ArgumentError(`--${name} ${value}: expected one of ${allowed.join(', ')}`)
   return value
+}
+
+/** Lines that stay, and on a terminal a line below them that is written over. */
+function watched(): { readonly print: (line: string) => void; readonly status: ((line: string) => void) | undefined } {
+  if (!process.stdout.isTTY) return { print, status: undefined }
+  const clear = '\r\x1b[2K'
+  return { print: (line) => print(clear + line), status: (line) => void process.stdout.write(clear + line.slice(0, process.stdout.columns - 1)) }
 }
 
 const listOf = (values: Values, name: string): string[] => (values[name] ?? []) as string[]
@@ -104,6 +118,24 @@ const commands: { readonly [name: string]: Command } = {
     run: async (values, [folder]) =>
       (await import('./inspect.ts')).inspect(folder as string, { rank: numberOf(values, 'rank'), context: numberOf(values, 'context') }, print),
   },
+  train: {
+    positionals: 1,
+    options: { set: texts, resume: flag, quiet: flag, json: flag },
+    run: async (values, [config]) => {
+      if (values['quiet'] === true && values['json'] === true) throw new ArgumentError('--quiet and --json: give one of the two')
+      const show = values['json'] === true ? 'json' : values['quiet'] === true ? 'nothing' : 'line'
+      const { trainCommand } = await import('./train.ts')
+      return await trainCommand({ config: config as string, sets: listOf(values, 'set'), resume: values['resume'] === true, show }, watched())
+    },
+  },
+  config: {
+    positionals: [0, 1],
+    options: { set: texts, schema: flag, list: flag },
+    run: async (values, [name]) => {
+      const { config } = await import('./config.ts')
+      return config({ config: name, sets: listOf(values, 'set'), schema: values['schema'] === true, list: values['list'] === true }, print)
+    },
+  },
   doctor: {
     positionals: 0,
     options: { json: flag },
@@ -113,9 +145,8 @@ const commands: { readonly [name: string]: Command } = {
     positionals: 0,
     options: {},
     run: async () => {
-      const status = process.stdout.isTTY ? (line: string): void => void process.stdout.write(`\r\x1b[2K${line}`) : undefined
       const { demo } = await import('./demo.ts')
-      demo({ print: (line) => print(status === undefined ? line : `\r\x1b[2K${line}`), status })
+      demo(watched())
       return 0
     },
   },
@@ -138,8 +169,11 @@ async function main(args: readonly string[]): Promise<number> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw new UsageError(`"${name}"; expected one of ${Object.keys(commands).join(', ')}`)
   const { values, positionals } = parseArgs({ args: rest, allowPositionals: true, options: command.options })
-  if (positionals.length !== command.positionals) {
-    throw new UsageError(`${name} takes ${command.positionals} arguments besides options, got ${positionals.length}: ${positionals.join(' ')}`)
+  const [least, most] = typeof command.positionals === 'number' ? [command.positionals, command.positionals] : command.positionals
+  if (positionals.length < least || positionals.length > most) {
+    throw new UsageError(
+      `${name} takes ${least === most ? least : `${least} to ${most}`} arguments besides options, got ${positionals.length}: ${positionals.join(' ')}`,
+    )
   }
   return await command.run(values, positionals)
 }

@@ -8,13 +8,10 @@ import { ChatTemplate } from './chat-template.ts'
 import { checkPixelLimit, decodeImage, defaultPixelLimit } from './image.ts'
 import { type ImageRule, readImageRule } from './image-rule.ts'
 import { type EncodedImage, imageTokens, toPatches } from './patches.ts'
-import type { Message, Part } from './prompt.ts'
-import { type Raster, raster } from './raster.ts'
+import type { ImageSource, Message, Part } from './prompt.ts'
+import { raster } from './raster.ts'
 import { resizeBicubic, smartResize } from './resize.ts'
 import { Tokenizer } from './tokenizer.ts'
-
-/** A path, a `data:` URI, an encoded file, or decoded samples. */
-type ImageSource = string | Uint8Array | Raster
 
 /** A conversation for a model to continue. */
 export interface Prompt {
@@ -97,6 +94,7 @@ export class Processor {
 
   /** Decodes if need be, resizes and cuts an image to patches. */
   async encodeImage(source: ImageSource): Promise<EncodedImage> {
+    if (typeof source === 'object' && 'pixels' in source) return source
     const { patchSize, mergeSize, minPixels, maxPixels } = this.imageRule
     const image =
       typeof source === 'string' || source instanceof Uint8Array
@@ -164,7 +162,11 @@ function imagesOf(messages: readonly Message[], prefill: string): readonly Image
 
 /** Whether something can be an image; what it holds is checked when it is read. */
 function isImage(value: unknown): value is ImageSource {
-  return typeof value === 'string' || value instanceof Uint8Array || (typeof value === 'object' && value !== null && 'data' in value)
+  return (
+    typeof value === 'string' ||
+    value instanceof Uint8Array ||
+    (typeof value === 'object' && value !== null && ('data' in value || 'pixels' in value))
+  )
 }
 
 const shown = (value: unknown): string => inspect(value, { depth: 1 }).slice(0, 200)

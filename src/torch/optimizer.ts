@@ -152,19 +152,35 @@ export class AdamW implements Disposable {
   }
 }
 
-/**
- * Scales all gradients together so that their global norm is at most `maxNorm` (Pascanu et al., arXiv 1211.5063).
- * @returns the norm before clipping. If it is not finite the gradients are left alone: look before you step.
- */
-export function clipGradients(parameters: Iterable<Tensor>, maxNorm: number): number {
+/** The global norm of all gradients, in float32 or wider; 0 without any. */
+export function gradientNorm(parameters: Iterable<Tensor>): number {
   return scope(() =>
     noGrad(() => {
       const gradients = Array.from(parameters, gradient).filter((each) => each !== null)
       if (gradients.length === 0) return 0
       const norms = ops.foreachNorm(gradients).map((norm) => norm.to({ dtype: 'float32', device: 'cpu' }))
-      const total = ops.stack(norms).norm().item()
-      if (Number.isFinite(total) && total > maxNorm) ops.foreachMul_(gradients, maxNorm / (total + 1e-6))
-      return total
+      return ops.stack(norms).norm().item()
     }),
   )
+}
+
+/** Multiplies all gradients in place. */
+export function scaleGradients(parameters: Iterable<Tensor>, factor: number): void {
+  scope(() =>
+    noGrad(() => {
+      const gradients = Array.from(parameters, gradient).filter((each) => each !== null)
+      if (gradients.length > 0) ops.foreachMul_(gradients, factor)
+    }),
+  )
+}
+
+/**
+ * Scales all gradients together so that their global norm is at most `maxNorm` (Pascanu et al., arXiv 1211.5063).
+ * @returns the norm before clipping. If it is not finite the gradients are left alone: look before you step.
+ */
+export function clipGradients(parameters: Iterable<Tensor>, maxNorm: number): number {
+  const all = Array.from(parameters)
+  const total = gradientNorm(all)
+  if (Number.isFinite(total) && total > maxNorm) scaleGradients(all, maxNorm / (total + 1e-6))
+  return total
 }

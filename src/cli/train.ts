@@ -1,0 +1,145 @@
+// `sightline train`: a run from its configuration to its result, watched by a person or by a program.
+
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { readConfig } from '../config/load.ts'
+import { type Config, configSchema } from '../config/schema.ts'
+import { ArgumentError } from '../errors.ts'
+import { isRun, readRun } from '../runs/read.ts'
+import { type Metrics, ratio } from '../runs/schema.ts'
+import { defineMethod } from '../supervision/check.ts'
+import type { Method, MethodTable } from '../supervision/method.ts'
+import { native } from '../torch/native.ts'
+import { DivergedError, type Progress, train } from '../training/loop.ts'
+import { openSession } from '../training/session.ts'
+import { resultFolder } from '../training/trainee.ts'
+import { resolveMethod } from './method.ts'
+
+export interface TrainArguments {
+  /** A configuration file, the name of a packaged one, or the folder of a run to go on with. */
+  readonly config: string
+  readonly sets: readonly string[]
+  readonly resume: boolean
+  readonly show: 'line' | 'json' | 'nothing'
+}
+
+/** Where words go: `print` a line that stays, `status` one that the next replaces (undefined where nobody watches). */
+export interface Output {
+  readonly print: (line: string) => void
+  readonly status: ((line: string) => void) | undefined
+}
+
+/** Exit statuses: 0 finished, 1 an error, 2 usage, 3 diverged, 130 stopped by a signal and saved. */
+const exits = { finished: 0, diverged: 3, stopped: 130 } as const
+
+async function configured({ config: name, sets, resume }: TrainArguments): Promise<{ config: Config; method: Method }> {
+  if (!isRun(name)) {
+    const { config } = readConfig(name, sets)
+    return { config, method: await resolveMethod(config) }
+  }
+  if (sets.length > 0) throw new ArgumentError(`${name}: a run goes on as it began; leave --set out, or give a configuration`)
+  if (!resume) throw new ArgumentError(`${name}: is the folder of a run; go on with it with --resume`)
+  const stored = readRun(name)
+  const config = configSchema.parse(stored.config)
+  // A folder that was moved is still the run.
+  return { config: { ...config, run: { ...config.run, folder: name } }, method: defineMethod(stored.method as MethodTable) }
+}
+
+const clock = (seconds: number): string => {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
+  return hours > 0 ? `${hours} h ${minutes} min` : minutes > 0 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.round(seconds)} s`
+}
+
+const percent = (metrics: Metrics, name: string): string => {
+  const metric = metrics[name]
+  return metric === undefined || metric.count === 0 ? '–' : `${(100 * ratio(metric)).toFixed(0)} %`
+}
+
+/** A step for people. */
+function stepLine({ step, total, metrics, seconds, tokens }: Parameters<Progress>[0], left: number): string {
+  const means = Object.entries(metrics).filter(([name, { count }]) => name.startsWith('loss/') && count > 0)
+  const losses = means.map(([name, metric]) => `${name.slice(5)} ${ratio(metric).toPrecision(3)}`)
+  const clipped = Object.entries(metrics).filter(([name]) => name.startsWith('clipped/'))
+  const [hit, seen] = clipped.reduce(([sum, count], [, metric]) => [sum + metric.sum, count + metric.count], [0, 0])
+  const parts = [
+    `step ${String(step).padStart(String(total).length)}/${total}`,
+    `loss ${ratio(metrics['loss'] ?? { sum: Number.NaN, count: 1 }).toPrecision(3)} (${losses.join(', ')})`,
+    `valid ${percent(metrics, 'valid')}`,
+    `correct ${percent(metrics, 'correct')}`,
+    ...(metrics['validation/correct'] === undefined ? [] : [`validation ${percent(metrics, 'validation/correct')}`]),
+    ...(seen > 0 ? [`clipped ${((100 * hit) / seen).toFixed(0)} %`] : []),
+    `${(tokens / seconds).toFixed(0)} tokens/s`,
+    step < total ? `${clock(left)} left` : 'done',
+  ]
+  return parts.join(' · ')
+}
+
+/** Tells of steps as it was asked to: lines that stay every so often, a status in between. */
+function watcher(show: TrainArguments['show'], { print, status }: Output): Progress {
+  let [mean, printed] = [0, 0]
+  return (event) => {
+    if (show === 'nothing') return
+    if (show === 'json') {
+      const values = Object.entries(event.metrics).map(([name, metric]) => [name, metric.count === 0 ? null : ratio(metric)])
+      print(JSON.stringify({ type: 'step', step: event.step, total: event.total, seconds: event.seconds, metrics: Object.fromEntries(values) }))
+      return
+    }
+    mean = mean === 0 ? event.seconds : 0.9 * mean + 0.1 * event.seconds
+    const line = stepLine(event, mean * (event.total - event.step))
+    const now = performance.now()
+    if (status === undefined || event.step === event.total || printed === 0 || now - printed > 10_000) {
+      print(line)
+      printed = now
+    } else status(line)
+  }
+}
+
+/** Trains as the configuration says and returns the exit status. Ctrl-C ends after the step, which is saved; a second one ends at once. */
+export async function trainCommand(args: TrainArguments, output: Output): Promise<number> {
+  const { config, method } = await configured(args)
+  const { print } = output
+  const say = (line: string): void => void (args.show === 'line' && print(line))
+  const { torch, cudaDevices } = native().describe()
+  const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  const { env } = process
+  await using session = await openSession(config, method, {
+    ...{ resume: args.resume, sightline: version, command: process.argv.slice(2), engine: `libtorch ${torch}, ${cudaDevices} CUDA devices` },
+    hub: {
+      endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
+      token: env['HF_TOKEN'] ?? null,
+      cache: join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sightline', 'datasets'),
+    },
+  })
+  const count = [...session.trainee.parameters.values()].reduce((sum, { size }) => sum + size, 0)
+  say(
+    `${method.name} on ${session.batches.size} samples, ${session.total} steps, ${(count / 1e6).toFixed(2)} M parameters train; run folder ${config.run.folder}`,
+  )
+  if (session.done > 0) say(`going on after step ${session.done}`)
+
+  const stop = new AbortController()
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) process.exit(exits.stopped)
+    say(`${signal}: the run stops after this step and is saved; once more ends it at once`)
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  try {
+    const end = await train(session, stop.signal, watcher(args.show, output))
+    say(
+      end === 'finished'
+        ? `the result is in ${resultFolder(config.run.folder)}`
+        : `stopped and saved; go on with  sightline train ${config.run.folder} --resume`,
+    )
+    return exits[end]
+  } catch (error) {
+    if (!(error instanceof DivergedError)) {
+      session.run.addEvent({ type: 'failed', step: session.done, message: (error as Error).message })
+      throw error
+    }
+    process.stderr.write(`sightline: ${error.message}\n`)
+    return exits.diverged
+  } finally {
+    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal)
+  }
+}

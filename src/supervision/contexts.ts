@@ -1,0 +1,88 @@
+// What each view of a sample reads before the rollout: its turns, worded by its prompt, as token ids and images.
+
+import { ArgumentError } from '../errors.ts'
+import type { EncodedImage } from '../processing/patches.ts'
+import type { Encoded, Processor, Prompt } from '../processing/processor.ts'
+import type { ImageSource, Message, Part } from '../processing/prompt.ts'
+import { usedViews } from './check.ts'
+import type { Method, View } from './method.ts'
+
+/** What the views of one problem are made of. */
+export interface Example {
+  readonly problem: string
+  /** What views that see the reference are shown. */
+  readonly reference: string
+  readonly images: readonly ImageSource[]
+}
+
+/** Marks in a problem that say where its images stand; without one they stand before it. */
+const imageMark = '<image>'
+
+/** The user's turn: its images where the problem marks them, else before the text. */
+function parts(text: string, images: readonly ImageSource[]): readonly Part[] {
+  const pieces = text.split(imageMark)
+  const shown = images.map((image): Part => ({ type: 'image', image }))
+  const worded = (piece: string): Part[] => (piece === '' ? [] : [{ type: 'text', text: piece }])
+  if (pieces.length === 1 || images.length === 0) return [...shown, ...worded(pieces.join('').trim())]
+  if (pieces.length - 1 !== images.length) {
+    throw new ArgumentError(`the problem marks ${pieces.length - 1} images with ${imageMark}, but ${images.length} are given`)
+  }
+  return pieces.flatMap((piece, i) => (i === 0 ? worded(piece) : [shown[i - 1] as Part, ...worded(piece)]))
+}
+
+/** {problem} and {reference} filled in, each once and in one go: what is filled in is not looked at again. */
+const filled = (template: string, { problem, reference }: Example): string =>
+  template.replace(/\{(problem|reference)\}/g, (_, name: string) => (name === 'problem' ? problem : reference))
+
+/** The turns of a view. @param images what it is shown */
+export function promptOf(view: View, prompts: Method['prompts'], example: Example, images: readonly ImageSource[]): Prompt {
+  const template = view.prompt === null ? null : (prompts[view.prompt] ?? null)
+  const user: Message = { role: 'user', content: parts(template === null ? '' : filled(template.user, example), images) }
+  const system: Message[] = template?.system ? [{ role: 'system', content: filled(template.system, example) }] : []
+  return { messages: [...system, user], prefill: view.prefill }
+}
+
+/** Who reads an image and a prompt: the student and its copies, or another checkpoint with a processor of its own. */
+export interface Processors {
+  readonly student: Processor
+  readonly teacher: Processor | null
+}
+
+/** Black of the same size, so that nothing but the picture differs. */
+async function blackened(processor: Processor, { grid: [, height, width] }: EncodedImage): Promise<EncodedImage> {
+  const { patchSize } = processor.imageRule
+  const [rows, columns] = [height * patchSize, width * patchSize]
+  return await processor.encodeImage({ data: new Uint8Array(rows * columns * 3), height: rows, width: columns })
+}
+
+/**
+ * The contexts of the views that a method uses, for one sample. Images are decoded once for each processor, and views that show the same image share
+ * the object, by which its features are found again.
+ * @param next the sample whose image "nextImage" shows
+ * @throws errors of `Processor.encode`
+ */
+export async function contextsOf(method: Method, example: Example, next: Example, processors: Processors): Promise<Map<string, Encoded>> {
+  const encoded = new Map<Processor, Map<Example, EncodedImage[]>>()
+  const imagesOf = async (processor: Processor, source: Example): Promise<EncodedImage[]> => {
+    const known = encoded.get(processor) ?? new Map<Example, EncodedImage[]>()
+    encoded.set(processor, known)
+    const images = known.get(source) ?? []
+    if (!known.has(source)) for (const image of source.images) images.push(await processor.encodeImage(image))
+    known.set(source, images)
+    return images
+  }
+  const contexts = new Map<string, Encoded>()
+  for (const [name, view] of usedViews(method)) {
+    const processor = view.weights === 'teacher' ? processors.teacher : processors.student
+    if (processor === null) throw new ArgumentError(`the view ${name} has a teacher's weights, but no teacher is given; set teacher.path`)
+    let images: readonly EncodedImage[] = []
+    if (view.sees.includes('image')) images = await imagesOf(processor, example)
+    else if (view.sees.includes('nextImage')) images = await imagesOf(processor, next)
+    else if (view.sees.includes('blackImage')) {
+      const own = await imagesOf(processor, example)
+      images = await Promise.all(own.map((image) => blackened(processor, image)))
+    }
+    contexts.set(name, await processor.encode(promptOf(view, method.prompts, example, images)))
+  }
+  return contexts
+}

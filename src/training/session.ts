@@ -1,0 +1,186 @@
+// Makes a run ready to train: data looked through, models loaded, folder opened, and, for a run that goes on, everything as it was.
+
+import type { Config } from '../config/schema.ts'
+import { inspectRows } from '../data/check.ts'
+import { type Dataset, type DatasetOptions, openDataset } from '../data/dataset.ts'
+import { ArgumentError } from '../errors.ts'
+import { latestCheckpoint, readRun } from '../runs/read.ts'
+import { createRun, openRun, type Run } from '../runs/run.ts'
+import { activeTerms } from '../supervision/check.ts'
+import { Evaluator } from '../supervision/evaluate.ts'
+import type { Method } from '../supervision/method.ts'
+import { setThreads } from '../torch/native.ts'
+import { AdamW } from '../torch/optimizer.ts'
+import { Generator } from '../torch/random.ts'
+import { Batches } from './batches.ts'
+import { loadState, type Resumable } from './checkpoint.ts'
+import type { Session } from './loop.ts'
+import type { WritingOptions } from './rollouts.ts'
+import { openTrainee, type Trainee } from './trainee.ts'
+import { Validation } from './validation.ts'
+
+/** What a session needs to know besides its configuration. */
+export interface SessionOptions {
+  /** Whether to go on with the run that the folder holds; a folder without a run begins one either way. */
+  readonly resume: boolean
+  readonly sightline: string
+  readonly command: readonly string[]
+  /** The engine and its version, for people. */
+  readonly engine: string
+  /** Where data sets of a hub come from. */
+  readonly hub: DatasetOptions['hub']
+}
+
+/** A session that owns its models, data and run folder. */
+export type OpenSession = Session & AsyncDisposable
+
+/** Paths at which two JSON values differ, with both values. */
+function differences(stored: unknown, given: unknown, path = ''): string[] {
+  if (JSON.stringify(stored) === JSON.stringify(given)) return []
+  const parts = [stored, given].every((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
+  if (!parts) return [`${path}: ${JSON.stringify(stored)} in the run, ${JSON.stringify(given)} now`]
+  const [a, b] = [stored, given] as [Record<string, unknown>, Record<string, unknown>]
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) => differences(a[key], b[key], path === '' ? key : `${path}.${key}`))
+}
+
+/** A run goes on as it began: another configuration would make it neither the one run nor the other. */
+function checkUnchanged(folder: string, config: Config, method: Method): void {
+  const stored = readRun(folder)
+  const found = [
+    ...differences(stored.config, JSON.parse(JSON.stringify(config))),
+    ...differences(stored.method, JSON.parse(JSON.stringify(method)), 'method'),
+  ]
+  if (found.length === 0) return
+  throw new ArgumentError(
+    `${folder}: the run began with another configuration:\n${found.map((each) => `  ${each}`).join('\n')}\n` +
+      'Resume it with what it began with (give the run folder in the place of the configuration), or give another run.folder',
+  )
+}
+
+function openFolder(
+  config: Config,
+  method: Method,
+  { resume, sightline, command, engine }: SessionOptions,
+): { run: Run; from: ReturnType<typeof latestCheckpoint> } {
+  const { folder } = config.run
+  const { keep, best } = config.checkpoints
+  const policy = { keep, best }
+  let exists = false
+  try {
+    readRun(folder)
+    exists = true
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error
+  }
+  if (!exists) return { run: createRun(folder, { config, method, sightline, command, engine, checkpoints: policy }), from: null }
+  if (!resume) throw new ArgumentError(`${folder}: holds a run already; go on with it with --resume, or give another run.folder`)
+  checkUnchanged(folder, config, method)
+  const run = openRun(folder, policy)
+  const from = latestCheckpoint(folder)
+  run.rewindTo(from?.step ?? 0)
+  return { run, from }
+}
+
+const datasetOptions = (
+  { columns, imageRoot, limit }: Pick<Config['data'], 'columns' | 'imageRoot' | 'limit'>,
+  hub: DatasetOptions['hub'],
+): DatasetOptions => ({
+  ...{ columns, imageRoot, limit },
+  hub: hub ?? null,
+})
+
+async function usableRows(dataset: Dataset, onBad: 'stop' | 'skip', run: Run): Promise<Int32Array> {
+  const { good, bad } = await inspectRows(dataset, { onBad })
+  for (const { row, reason } of bad) run.addEvent({ type: 'row-skipped', step: 0, row, reason })
+  if (good.length === 0) throw new ArgumentError(`none of the ${dataset.size} rows of the data can be used; the run's events say why`)
+  return good
+}
+
+function writingOptions({ rollout, run, data }: Config): WritingOptions {
+  const { samples, maxTokens, temperature, topP, topK, minP, maxRows, stop } = rollout
+  return { samples, maxTokens, sampling: { temperature, topP, topK, minP }, maxRows, stop, seed: run.seed, response: data.response }
+}
+
+/** What a method asks of the configuration. */
+function checkTogether(config: Config, method: Method): void {
+  const reinforcing = activeTerms(method).find(([, { kind }]) => kind === 'reinforce')
+  if (reinforcing !== undefined && config.rollout.samples < 2) {
+    throw new ArgumentError(
+      `rollout.samples is ${config.rollout.samples}; the term ${reinforcing[0]} compares the rollouts of one prompt: give 2 or more`,
+    )
+  }
+  if (method.rollout.by === 'data' && config.rollout.samples > 1) {
+    throw new ArgumentError(`rollout.samples is ${config.rollout.samples}; the answers of the method ${method.name} come from the data: give 1`)
+  }
+}
+
+async function openValidation(
+  config: Config,
+  method: Method,
+  trainee: Trainee,
+  hub: DatasetOptions['hub'],
+  stack: AsyncDisposableStack,
+): Promise<Validation | null> {
+  if (config.validation === null) return null
+  const { sources, every, maxTokens } = config.validation
+  const dataset = stack.adopt(await openDataset(sources, datasetOptions(config.validation, hub)), (open) => open.close())
+  const { good } = await inspectRows(dataset, { onBad: 'stop' })
+  const { seed } = config.run
+  const batches = new Batches(dataset, good, method, trainee.processors, { seed, shuffle: false, reference: config.data.reference, onBad: 'stop' })
+  const writing = writingOptions(config)
+  return new Validation(method, trainee, batches, {
+    every,
+    writing: { ...writing, maxTokens: maxTokens ?? writing.maxTokens },
+    patchesPerPass: 4 * config.optimisation.tokensPerPass,
+  })
+}
+
+/**
+ * Opens everything that a run needs; with `resume` at its last checkpoint.
+ * @throws ArgumentError where the folder holds a run and `resume` is not asked, or the run began otherwise; errors of data and models
+ */
+export async function openSession(config: Config, method: Method, options: SessionOptions): Promise<OpenSession> {
+  checkTogether(config, method)
+  await using stack = new AsyncDisposableStack()
+  if (config.run.threads !== null) setThreads(config.run.threads)
+  const { seed } = config.run
+  // Models first: the folder is not touched before it is clear that the run can begin.
+  const trainee = stack.use(await openTrainee(config, method))
+  const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions(config.data, options.hub)), (open) => open.close())
+  const validation = await openValidation(config, method, trainee, options.hub, stack)
+  const { run, from } = openFolder(config, method, options)
+  stack.use(run)
+  const rows = await usableRows(dataset, config.data.onBad, run)
+
+  const { shuffle, reference, onBad } = config.data
+  const batches = new Batches(dataset, rows, method, trainee.processors, { seed, shuffle, reference, onBad })
+  const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
+  const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
+  if (warmup > total) throw new ArgumentError(`optimisation.warmup is ${warmup}, but the run has ${total} steps in all; give fewer`)
+  const optimizer = stack.use(new AdamW(trainee.parameters, { rate, beta1, beta2, eps, weightDecay }))
+  const evaluator = new Evaluator(method, trainee.scorers, [...trainee.parameters.values()], { tokensPerPass })
+  Generator.default(trainee.scorers.student.model.device).seed(seed)
+
+  const resumable: Resumable = { trainee, optimizer, evaluator, progress: { position: 0, bad: 0 } }
+  const done = from?.step ?? 0
+  if (from === null) run.addEvent({ type: 'started', step: 0 })
+  else {
+    loadState(from.folder, resumable)
+    run.addEvent({ type: 'resumed', step: done, fromStep: done })
+  }
+  for (const { file, bytes } of run.repairs)
+    run.addEvent({ type: 'warning', step: done, message: `${file}: ${bytes} bytes of a broken last line were cut off` })
+  const owned = stack.move()
+  return {
+    ...resumable,
+    config,
+    method,
+    batches,
+    validation,
+    run,
+    writing: writingOptions(config),
+    done,
+    total,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}

@@ -1,0 +1,124 @@
+// The models of a run: the student with what trains of it, and everyone that the method lets score, with as little memory of their own as
+// possible.
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import { ArgumentError } from '../errors.ts'
+import { exportModel } from '../models/export.ts'
+import { plainRun } from '../models/linear.ts'
+import { attachLora, type LoraAdapter } from '../models/lora.ts'
+import { loadAdapter, saveAdapter } from '../models/peft.ts'
+import { type Checkpoint, type LoadOptions, loadModel } from '../models/registry.ts'
+import { type Average, emaAdapter, emaTeacher, frozenCopy, trainable } from '../models/teacher.ts'
+import { openProcessor, type Processor, type ProcessorOverrides } from '../processing/processor.ts'
+import type { Tokenizer } from '../processing/tokenizer.ts'
+import { usedViews } from '../supervision/check.ts'
+import type { Processors } from '../supervision/contexts.ts'
+import type { Method } from '../supervision/method.ts'
+import type { Scorer, Scorers } from '../supervision/scorers.ts'
+import type { Tensor } from '../torch/tensor.ts'
+
+/** A student in training, with its teachers. `dispose` frees all models. */
+export interface Trainee extends Disposable {
+  readonly scorers: Scorers
+  readonly processors: Processors
+  /** What trains, by name. */
+  readonly parameters: ReadonlyMap<string, Tensor>
+  /** A teacher that follows the student; null for none. */
+  readonly average: Average | null
+  /** Writes what a user takes away: PEFT's files of the adapter, or a whole model folder. An older result there is replaced. */
+  exportTo(folder: string): void
+}
+
+/** Bounds of image sizes that are given. */
+function overridesOf({ minPixels, maxPixels }: { readonly minPixels: number | null; readonly maxPixels: number | null }): ProcessorOverrides {
+  return { ...(minPixels !== null && { minPixels }), ...(maxPixels !== null && { maxPixels }) }
+}
+
+const loadOptions = (dtype: LoadOptions['dtype'] | null, device: NonNullable<LoadOptions['device']>): LoadOptions =>
+  dtype === null || dtype === undefined ? { device } : { dtype, device }
+
+/** Teachers score the student's own token ids, so these must mean the same to both. */
+function checkTokenizers(student: Tokenizer, teacher: Tokenizer, folder: string): void {
+  const count = Math.min(student.vocabularySize, teacher.vocabularySize)
+  for (let id = 0; id < count; id++) {
+    const [own, other] = [student.bytesOf(id), teacher.bytesOf(id)]
+    if (Buffer.compare(own, other) === 0) continue
+    const [a, b] = [own, other].map((bytes) => JSON.stringify(Buffer.from(bytes).toString()))
+    throw new ArgumentError(`teacher.path ${folder}: its token ${id} is ${b}, the student's is ${a}; teacher and student must have one vocabulary`)
+  }
+}
+
+function adapterOf(config: Config, checkpoint: Checkpoint): LoraAdapter | null {
+  if (config.adapter === null) return null
+  const { rank, alpha, dropout, targets, exclude, rsLora, vision } = config.adapter
+  const options = { rank, alpha, dropout, exclude, rsLora, vision, seed: config.run.seed }
+  return attachLora(checkpoint.model, targets === null ? options : { ...options, targets })
+}
+
+/** Loads everything that a method needs. @throws errors of loading, and ArgumentError where models do not fit together */
+export async function openTrainee(config: Config, method: Method): Promise<Trainee> {
+  using stack = new DisposableStack()
+  const needed = new Set([...usedViews(method).values()].map(({ weights }) => weights))
+  if (needed.has('teacher') && config.teacher === null) {
+    throw new ArgumentError(`the method ${method.name} has views with a teacher's weights; set teacher.path to the teacher's checkpoint`)
+  }
+  const { device } = config.model
+  const studentProcessor = await openProcessor(config.model.path, overridesOf(config.model))
+  const checkpoint = stack.use(loadModel(config.model.path, loadOptions(config.model.dtype, device)))
+  const { model } = checkpoint
+  const adapter = adapterOf(config, checkpoint)
+  if (adapter !== null) stack.use(adapter)
+  const parameters = adapter === null ? trainable(model, config.parts) : adapter.parameters
+  if (adapter !== null) trainable(model, [])
+  const towerTrains =
+    adapter === null ? config.parts.some((part) => part !== 'language') : [...adapter.modules.keys()].some((name) => name.startsWith('model.visual.'))
+  const tower = {}
+  const frozenTower = towerTrains ? {} : tower
+  const student: Scorer = { model, run: { adapter, training: true, recompute: config.optimisation.recompute }, tower }
+
+  let base: Scorer | null = null
+  if (needed.has('base'))
+    base = { model: adapter === null ? stack.use(frozenCopy(model, parameters.keys())).model : model, run: plainRun, tower: frozenTower }
+  let ema: Scorer | null = null
+  let average: Average | null = null
+  if (method.ema !== null && needed.has('ema')) {
+    if (adapter === null) {
+      const copy = stack.use(emaTeacher(model, parameters.keys(), method.ema.decay))
+      ema = { model: copy.model, run: plainRun, tower: towerTrains ? {} : tower }
+      average = copy
+    } else {
+      const copy = stack.use(emaAdapter(adapter, method.ema.decay))
+      ema = { model, run: { ...plainRun, adapter: copy.adapter }, tower: towerTrains ? {} : tower }
+      average = copy
+    }
+  }
+  let teacher: Scorer | null = null
+  let teacherProcessor: Processor | null = null
+  if (needed.has('teacher') && config.teacher !== null) {
+    const { path, dtype, adapter: adapterFolder } = config.teacher
+    teacherProcessor = await openProcessor(path, overridesOf(config.teacher))
+    checkTokenizers(studentProcessor.tokenizer, teacherProcessor.tokenizer, path)
+    const other = stack.use(loadModel(path, loadOptions(dtype, config.teacher.device ?? device)))
+    trainable(other.model, [])
+    const own = adapterFolder === null ? null : stack.use(loadAdapter(adapterFolder, other.model))
+    teacher = { model: other.model, run: { ...plainRun, adapter: own }, tower: {} }
+  }
+  const owned = stack.move()
+  return {
+    scorers: { student, towerTrains, base, ema, teacher },
+    processors: { student: studentProcessor, teacher: teacherProcessor },
+    parameters,
+    average,
+    exportTo: (folder) => {
+      rmSync(folder, { recursive: true, force: true })
+      if (adapter === null) exportModel(folder, checkpoint)
+      else saveAdapter(folder, adapter, { baseModel: config.model.path })
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  }
+}
+
+/** Where a run leaves its result. */
+export const resultFolder = (run: string): string => join(run, 'final')

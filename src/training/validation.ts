@@ -1,0 +1,60 @@
+// Answers held-out samples now and then, with the most probable tokens, to see whether the student gets better at what it was not shown.
+
+import type { Metrics } from '../runs/schema.ts'
+import { activeTerms } from '../supervision/check.ts'
+import type { Method } from '../supervision/method.ts'
+import { FeatureStore } from '../supervision/scorers.ts'
+import type { Batches } from './batches.ts'
+import { rolloutMetrics } from './record.ts'
+import { type WritingOptions, writeRollouts } from './rollouts.ts'
+import type { Trainee } from './trainee.ts'
+
+/** Prompts that are answered together. */
+const together = 64
+
+/** The view under which the student is used later. */
+function studentView(method: Method): string {
+  const { by, view } = method.rollout
+  return by === 'teacher' ? (activeTerms(method)[0]?.[1].student ?? view) : view
+}
+
+export class Validation {
+  readonly #method: Method
+  readonly #trainee: Trainee
+  readonly #batches: Batches
+  readonly #every: number
+  readonly #writing: WritingOptions
+  readonly #patchesPerPass: number
+
+  /** @param batches held-out samples, in their order */
+  constructor(
+    method: Method,
+    trainee: Trainee,
+    batches: Batches,
+    options: { readonly every: number; readonly writing: WritingOptions; readonly patchesPerPass: number },
+  ) {
+    // The student answers, whoever wrote the rollouts that it learns from.
+    this.#method = { ...method, rollout: { by: 'student', view: studentView(method) } }
+    this.#trainee = trainee
+    this.#batches = batches
+    this.#every = options.every
+    this.#writing = { ...options.writing, samples: 1, sampling: { temperature: 0 } }
+    this.#patchesPerPass = options.patchesPerPass
+  }
+
+  /** Metrics after a step, their names beginning with `validation/`; none where none is due. */
+  async after(step: number): Promise<Metrics> {
+    if (step % this.#every !== 0) return {}
+    const sums: Record<string, { sum: number; count: number }> = {}
+    for (let start = 0; start < this.#batches.size; start += together) {
+      using store = new FeatureStore(this.#patchesPerPass)
+      const { prompts } = await this.#batches.draw(start, Math.min(together, this.#batches.size - start), () => {})
+      const rollouts = await writeRollouts(this.#method, this.#trainee, prompts, store, this.#writing)
+      for (const [name, { sum, count }] of Object.entries(rolloutMetrics(rollouts))) {
+        const total = sums[`validation/${name}`] ?? { sum: 0, count: 0 }
+        sums[`validation/${name}`] = { sum: total.sum + sum, count: total.count + count }
+      }
+    }
+    return sums
+  }
+}
