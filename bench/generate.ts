@@ -2,14 +2,13 @@
 // same run (where a Python has it), and against what the memory's bandwidth allows.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { plainRun } from '../src/models/linear.ts'
 import type { ImageInput, Model } from '../src/models/model.ts'
-import { type Checkpoint, randomModel } from '../src/models/registry.ts'
 import { partOf } from '../src/models/teacher.ts'
 import { generateAll } from '../src/rollout/generate.ts'
 import { inferenceMode, scope } from '../src/torch/context.ts'
@@ -18,17 +17,10 @@ import { ops } from '../src/torch/operators.ts'
 import { writeSafetensors } from '../src/torch/safetensors-write.ts'
 import { matrixRate } from '../src/torch/selftest.ts'
 import { median, type Row, ratio, table, time } from './measure.ts'
+import { imageToken, type ModelSize, makeModel } from './models.ts'
 
-interface Size {
+interface Size extends ModelSize {
   readonly name: string
-  readonly width: number
-  readonly inner: number
-  readonly layers: number
-  readonly heads: number
-  readonly groups: number
-  readonly headWidth: number
-  readonly vocabulary: number
-  readonly vision: { readonly width: number; readonly depth: number; readonly heads: number }
   readonly newTokens: number
   readonly rounds: number
 }
@@ -46,42 +38,12 @@ const sizes: readonly Size[] = [
 /** Eight prompts of different lengths, half of them with an image; four samples of each, as on-policy training draws them. */
 const textLengths = [24, 40, 64, 96, 32, 120, 48, 80]
 const samples = 4
-const imageToken = 10
 const grid = [1, 16, 16] as const
 const pad = 0
 
 interface Prompt {
   readonly ids: readonly number[]
   readonly grid: readonly [number, number, number] | null
-}
-
-function writeModel(folder: string, size: Size): Checkpoint {
-  const { width, inner, layers, heads, groups, headWidth, vocabulary, vision } = size
-  const third = headWidth / 8
-  mkdirSync(folder, { recursive: true })
-  const config = {
-    architectures: ['Qwen3VLForConditionalGeneration'],
-    model_type: 'qwen3_vl',
-    ...{ image_token_id: imageToken, video_token_id: imageToken + 1, vision_start_token_id: imageToken + 2, vision_end_token_id: imageToken + 3 },
-    tie_word_embeddings: true,
-    text_config: {
-      model_type: 'qwen3_vl_text',
-      ...{ hidden_size: width, intermediate_size: inner, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: groups },
-      ...{ head_dim: headWidth, vocab_size: vocabulary, max_position_embeddings: 8192, rms_norm_eps: 1e-6, hidden_act: 'silu', rope_theta: 5e6 },
-      rope_scaling: { rope_type: 'default', mrope_interleaved: true, mrope_section: [2 * third, third, third] },
-      tie_word_embeddings: true,
-    },
-    vision_config: {
-      model_type: 'qwen3_vl',
-      ...{ depth: vision.depth, hidden_size: vision.width, intermediate_size: 4 * vision.width, num_heads: vision.heads, in_channels: 3 },
-      ...{ patch_size: 16, temporal_patch_size: 2, spatial_merge_size: 2, num_position_embeddings: 256, out_hidden_size: width },
-      ...{ deepstack_visual_indexes: [1, 2], hidden_act: 'gelu_pytorch_tanh' },
-    },
-  }
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
-  const checkpoint = randomModel(folder, { seed: 1, deviation: 0.02 })
-  writeSafetensors(join(folder, 'model.safetensors'), checkpoint.model.parameters)
-  return checkpoint
 }
 
 function promptsOf(vocabulary: number): Prompt[] {
@@ -164,8 +126,9 @@ export async function generateBench(report: (text: string) => void): Promise<obj
 }
 
 async function oneSize(folder: string, size: Size, { bandwidth, rate }: Machine, report: (text: string) => void): Promise<object> {
-  using checkpoint = writeModel(folder, size)
+  using checkpoint = makeModel(folder, size)
   const { model } = checkpoint
+  writeSafetensors(join(folder, 'model.safetensors'), model.parameters)
   const prompts = promptsOf(size.vocabulary)
   const image = imageOf(model)
   const promptTokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0)

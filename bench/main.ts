@@ -4,9 +4,10 @@ import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { engineBench } from './engine.ts'
 import { generateBench } from './generate.ts'
+import { stepBench } from './step.ts'
 
 type Bench = (report: (text: string) => void) => object | Promise<object>
-const benches: { readonly [name: string]: Bench } = { engine: engineBench, generate: generateBench }
+const benches: { readonly [name: string]: Bench } = { engine: engineBench, generate: generateBench, step: stepBench }
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
 const [name = ''] = positionals

@@ -1,9 +1,8 @@
 // The command line: the only place that reads arguments and prints.
 
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { ArgumentError, SightlineError } from '../errors.ts'
+import { version } from '../version.ts'
 
 const help = `sightline: visually grounded on-policy distillation of vision-language models
 
@@ -158,8 +157,7 @@ class UsageError extends Error {}
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === '--version') {
-    const path = fileURLToPath(new URL('../../package.json', import.meta.url))
-    print((JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version)
+    print(version)
     return 0
   }
   if (name === undefined || rest.includes('--help') || ['--help', '-h'].includes(name)) {

@@ -1,6 +1,5 @@
 // `sightline train`: a run from its configuration to its result, watched by a person or by a program.
 
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../config/load.ts'
@@ -10,7 +9,6 @@ import { isRun, readRun } from '../runs/read.ts'
 import { type Metrics, ratio } from '../runs/schema.ts'
 import { defineMethod } from '../supervision/check.ts'
 import type { Method, MethodTable } from '../supervision/method.ts'
-import { native } from '../torch/native.ts'
 import { DivergedError, type Progress, train } from '../training/loop.ts'
 import { openSession } from '../training/session.ts'
 import { resultFolder } from '../training/trainee.ts'
@@ -100,11 +98,9 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   const { config, method } = await configured(args)
   const { print } = output
   const say = (line: string): void => void (args.show === 'line' && print(line))
-  const { torch, cudaDevices } = native().describe()
-  const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
   const { env } = process
   await using session = await openSession(config, method, {
-    ...{ resume: args.resume, sightline: version, command: process.argv.slice(2), engine: `libtorch ${torch}, ${cudaDevices} CUDA devices` },
+    ...{ resume: args.resume, command: process.argv.slice(2) },
     hub: {
       endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
       token: env['HF_TOKEN'] ?? null,
@@ -117,6 +113,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   )
   if (session.done > 0) say(`going on after step ${session.done}`)
 
+  let { done } = session
   const stop = new AbortController()
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stop.signal.aborted) process.exit(exits.stopped)
@@ -125,7 +122,11 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   try {
-    const end = await train(session, stop.signal, watcher(args.show, output))
+    const watch = watcher(args.show, output)
+    const end = await train(session, stop.signal, (event) => {
+      done = event.step
+      watch(event)
+    })
     say(
       end === 'finished'
         ? `the result is in ${resultFolder(config.run.folder)}`
@@ -134,7 +135,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     return exits[end]
   } catch (error) {
     if (!(error instanceof DivergedError)) {
-      session.run.addEvent({ type: 'failed', step: session.done, message: (error as Error).message })
+      session.run.addEvent({ type: 'failed', step: done, message: (error as Error).message })
       throw error
     }
     process.stderr.write(`sightline: ${error.message}\n`)

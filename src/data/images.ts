@@ -37,7 +37,7 @@ function headOfBase64(text: string, from = 0): Uint8Array {
 
 /**
  * The images of a cell: a path, a data: URI, base64 (told from a path by the image that it begins), encoded bytes, `{bytes, path}` as Hugging
- * Face stores images, or a list of these. Bytes are copied, so that they do not hold on to what they were cut from.
+ * Face stores images, or a list of these.
  *
  * @param folder the folder that relative paths start from
  * @throws FileFormatError, whose message names no file, for anything else
@@ -54,7 +54,7 @@ function isEmptyStruct(cell: unknown): boolean {
 }
 
 function imageOf(cell: unknown, folder: string, what: string): SampleImage {
-  if (cell instanceof Uint8Array) return new Uint8Array(cell)
+  if (cell instanceof Uint8Array) return cell
   if (typeof cell === 'string') return imageOfText(cell, folder, what)
   if (typeof cell === 'object' && cell !== null && !Array.isArray(cell)) {
     const inside = cellOf(cell as { readonly [name: string]: unknown }, ['bytes', 'path'])

@@ -1,198 +1,129 @@
-// Reads rows from parquet files: the page or row group that a row lies in, the columns that are needed, and no more.
+// Opens parquet files as sources of rows. They are parsed in a thread of their own, which a damaged file may take down without harm.
 
 import { dirname } from 'node:path'
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
-import {
-  type AsyncBuffer,
-  type ColumnMetaData,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  parquetSchema,
-  readOffsetIndex,
-} from 'hyparquet'
-import { compressors as pureCompressors } from 'hyparquet-compressors'
-import { FileFormatError, SightlineError } from '../errors.ts'
+import { Worker } from 'node:worker_threads'
+import { ArgumentError, FileFormatError } from '../errors.ts'
 import type { Cells, ChooseColumns } from './columns.ts'
-import { PlacedFile } from './file.ts'
+import type { Reply, Request } from './parquet-worker.ts'
 import type { Source } from './source.ts'
 
-/** Stretches of rows that are kept decoded: rows often come in the order of the file, and seldom from more than two places at once. */
-const keptStretches = 2
-/** Rows of a row group at most: writers make up to a million, and a damaged file must not ask for billions. */
-const rowLimit = 2 ** 26
+/** Memory of the thread's objects; the bytes of images do not count. Before an array of JavaScript ends the process, this ends the thread. */
+const resourceLimits = { maxOldGenerationSizeMb: 1000 }
 
-/** Node's own decompressors are faster, and bounded by the length that the file promises. */
-const bounded = (length: number): { readonly maxOutputLength: number } => ({ maxOutputLength: Math.max(1, length) })
-const compressors = {
-  ...pureCompressors,
-  GZIP: (input: Uint8Array, length: number): Uint8Array => gunzipSync(input, bounded(length)),
-  ZSTD: (input: Uint8Array, length: number): Uint8Array => zstdDecompressSync(input, bounded(length)),
-  BROTLI: (input: Uint8Array, length: number): Uint8Array => brotliDecompressSync(input, bounded(length)),
+/** The parser looped, ran out of memory or broke. */
+class ParserLostError extends FileFormatError {}
+
+/** A thread that parses parquet files, one question at a time, so that it is known which file took it down. It starts anew when it is lost. */
+export class ParquetReader {
+  readonly #silence: number
+  #worker: Worker | null = null
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @param silence milliseconds without a sign of life after which the parser counts as lost */
+  constructor(silence = 60_000) {
+    this.#silence = silence
+  }
+
+  async ask(request: Request): Promise<unknown> {
+    const asked = this.#last.then(() => this.#answer(request))
+    // The next question waits for this one, whatever becomes of it; who asked hears of errors.
+    this.#last = asked.catch(() => undefined)
+    return await asked
+  }
+
+  async #answer(request: Request): Promise<unknown> {
+    this.#worker ??= this.#started()
+    const worker = this.#worker
+    worker.ref()
+    try {
+      const reply = await this.#reply(worker, request)
+      if ('value' in reply) return reply.value
+      throw reply.ofFile ? new FileFormatError(reply.fault) : new ArgumentError(reply.fault)
+    } catch (error) {
+      if (error instanceof ParserLostError) {
+        this.#worker = null
+        await worker.terminate()
+      }
+      throw error
+    } finally {
+      worker.unref()
+    }
+  }
+
+  #started(): Worker {
+    const worker = new Worker(new URL('./parquet-worker.ts', import.meta.url), { resourceLimits })
+    worker.on('error', () => {
+      if (this.#worker === worker) this.#worker = null
+    })
+    return worker
+  }
+
+  #reply(worker: Worker, request: Request): Promise<Exclude<Reply, 'alive'>> {
+    const { promise, resolve, reject } = Promise.withResolvers<Exclude<Reply, 'alive'>>()
+    const lost = (why: string): void => reject(new ParserLostError(`damaged: the parser ${why}`))
+    const silent = (): void => lost(`gave no sign of life for ${this.#silence / 1000} s`)
+    // When this thread was busy for long, signs of life wait in its queue: they are read before a second timer ends.
+    const suspect = (): void => {
+      timer = setTimeout(silent, Math.min(1000, this.#silence))
+    }
+    let timer = setTimeout(suspect, this.#silence)
+    const heard = (reply: Reply): void => {
+      clearTimeout(timer)
+      if (reply === 'alive') timer = setTimeout(suspect, this.#silence)
+      else resolve(reply)
+    }
+    const broke = (error: Error): void => lost(`broke: ${error.message}`)
+    worker.on('message', heard).on('error', broke)
+    worker.postMessage(request)
+    return promise.finally(() => {
+      clearTimeout(timer)
+      worker.off('message', heard).off('error', broke)
+    })
+  }
 }
 
-interface Group {
-  readonly start: number
-  readonly end: number
-  /** The chunks of the columns that are read, the largest first. */
-  readonly chunks: readonly Chunk[]
-}
-
-interface Chunk {
-  readonly bytes: number
-  /** Where the places of its pages are written, if they are. */
-  readonly index: readonly [number, number] | null
-}
+const shared = new ParquetReader()
+let opened = 0
 
 /**
- * Opens a parquet file. Where it has a page index, a row costs the page that it lies in, otherwise its row group; the last two are kept.
+ * Opens a parquet file. Rows are decoded by pages where there is an index of them, otherwise by row groups, and the last two are kept.
  *
- * @throws FileFormatError if it is damaged or lacks the columns that are needed
+ * @throws FileFormatError if it is damaged or lacks the columns or rows that are needed
  */
-export async function openParquet(path: string, choose: ChooseColumns): Promise<Source> {
-  const file = await PlacedFile.open(path)
-  try {
-    const buffer: AsyncBuffer = {
-      byteLength: file.size,
-      slice: async (start, end = file.size) => (await file.read(start, end)).buffer,
+export async function openParquet(path: string, choose: ChooseColumns, reader: ParquetReader = shared): Promise<Source> {
+  opened += 1
+  const source = opened
+  const ask = (what: Request['what'], columns: readonly string[], row = 0): Promise<unknown> => reader.ask({ what, source, path, columns, row })
+  const naming = async (question: Promise<unknown>): Promise<unknown> => {
+    try {
+      return await question
+    } catch (error) {
+      if (error instanceof FileFormatError) throw new FileFormatError(`${path}: ${error.message}`, { cause: error })
+      throw error
     }
-    // The magic word alone takes 8 bytes; hyparquet would read before the beginning.
-    if (file.size < 12) throw new FileFormatError(`${path}: ${file.size} bytes are no parquet file`)
-    const metadata = await naming(path, () => readMetadata(buffer))
-    const present = metadata.names
-    const chosen = choose(present, path)
-    const read = [...new Set(Object.values(chosen).flat())].filter((name) => present.includes(name))
-    const groups = await naming(path, async () => groupsOf(metadata.file, read, file.size))
-    const size = groups.at(-1)?.end ?? 0
-    if (size === 0) throw new FileFormatError(`${path}: no rows`)
-    const stretches = new Stretches(buffer, metadata.file, groups, read)
-    return {
-      name: path,
-      folder: dirname(path),
-      size,
-      columns: chosen,
-      cells: (row) => stretches.cells(row),
-      line: () => null,
-      close: () => file.close(),
+  }
+  const present = (await naming(ask('names', []))) as readonly string[]
+  await ask('close', [])
+  const chosen = choose(present, path)
+  const columns = [...new Set(Object.values(chosen).flat())].filter((name) => present.includes(name))
+  const size = (await naming(ask('size', columns))) as number
+  const close = async (): Promise<void> => {
+    await ask('close', columns)
+  }
+  if (size === 0) {
+    await close()
+    throw new FileFormatError(`${path}: no rows`)
+  }
+  let lost: ParserLostError | null = null
+  const cells = async (row: number): Promise<Cells> => {
+    // Where the parser was lost once it would be again, at every row nearby.
+    if (lost !== null) throw lost
+    try {
+      return (await ask('cells', columns, row)) as Cells
+    } catch (error) {
+      if (error instanceof ParserLostError) lost = error
+      throw error
     }
-  } catch (error) {
-    await file.close()
-    throw error
   }
-}
-
-/** Whatever the parser throws on a damaged file is an error about the file. */
-async function parsing<T>(body: () => Promise<T>): Promise<T> {
-  try {
-    return await body()
-  } catch (cause) {
-    if (cause instanceof SightlineError) throw cause
-    throw new FileFormatError(`damaged, or no parquet file: ${(cause as Error).message}`, { cause })
-  }
-}
-
-async function naming<T>(path: string, body: () => Promise<T>): Promise<T> {
-  try {
-    return await parsing(body)
-  } catch (error) {
-    if (error instanceof FileFormatError) throw new FileFormatError(`${path}: ${error.message}`, { cause: error })
-    throw error
-  }
-}
-
-async function readMetadata(buffer: AsyncBuffer): Promise<{ readonly file: FileMetaData; readonly names: readonly string[] }> {
-  const file = await parquetMetadataAsync(buffer, { geoparquet: false })
-  return { file, names: parquetSchema(file).children.map((child) => child.element.name) }
-}
-
-/** Row groups with what is read of them, checked against the file, since a wrong count would give the rows that follow to the wrong samples. */
-function groupsOf(metadata: FileMetaData, read: readonly string[], fileSize: number): readonly Group[] {
-  let end = 0
-  const groups = metadata.row_groups.map((group, i): Group => {
-    const rows = Number(group.num_rows)
-    if (!(rows >= 0 && rows <= rowLimit)) throw new FileFormatError(`row group ${i} says that it has ${rows} rows; the limit is ${rowLimit}`)
-    const chunks: Chunk[] = []
-    for (const { meta_data, file_path, offset_index_offset, offset_index_length } of group.columns) {
-      if (!meta_data) throw new FileFormatError(`row group ${i} does not describe its columns`)
-      if (!read.includes(meta_data.path_in_schema[0] ?? '')) continue
-      if (file_path) throw new FileFormatError(`row group ${i} is in another file, ${file_path}; this is not supported`)
-      const bytes = checkedBytes(meta_data, rows, i, fileSize)
-      const at = Number(offset_index_offset ?? 0)
-      chunks.push({ bytes, index: at > 0 && offset_index_length ? [at, at + offset_index_length] : null })
-    }
-    end += rows
-    return { start: end - rows, end, chunks: chunks.sort((a, b) => b.bytes - a.bytes) }
-  })
-  if (end !== Number(metadata.num_rows)) throw new FileFormatError(`its row groups have ${end} rows, but it says ${metadata.num_rows}`)
-  return groups
-}
-
-/** The size of a column's chunk, which must lie in the file and hold a value for every row, if only a null. */
-function checkedBytes(column: ColumnMetaData, rows: number, group: number, fileSize: number): number {
-  const bytes = Number(column.total_compressed_size)
-  const start = Number(column.dictionary_page_offset ?? column.data_page_offset)
-  const [values, name] = [Number(column.num_values), column.path_in_schema.join('.')]
-  if (!(start >= 0 && bytes >= 0 && start + bytes <= fileSize))
-    throw new FileFormatError(`column ${name} of row group ${group} lies outside of the file, at ${start} with ${bytes} of ${fileSize} bytes`)
-  if (!(values >= rows)) throw new FileFormatError(`column ${name} of row group ${group} has ${values} values for ${rows} rows`)
-  return bytes
-}
-
-/** Decoded stretches of rows: pages where there is an index of them, otherwise row groups. */
-class Stretches {
-  readonly #buffer: AsyncBuffer
-  readonly #metadata: FileMetaData
-  readonly #groups: readonly Group[]
-  readonly #columns: string[]
-  readonly #bounds = new Map<Group, Promise<readonly number[]>>()
-  /** By their first rows, the last used at the end. A failure is kept too, or every row of a damaged stretch would read it again. */
-  readonly #kept = new Map<number, Promise<readonly Cells[]>>()
-
-  constructor(buffer: AsyncBuffer, metadata: FileMetaData, groups: readonly Group[], columns: readonly string[]) {
-    this.#buffer = buffer
-    this.#metadata = metadata
-    this.#groups = groups
-    this.#columns = [...columns]
-  }
-
-  async cells(row: number): Promise<Cells> {
-    const group = this.#groups.find(({ end }) => row < end)
-    if (group === undefined) throw new FileFormatError(`there is no row ${row}`)
-    const bounds = await remembered(this.#bounds, group, () => parsing(() => this.#boundsIn(group)))
-    const next = bounds.findIndex((bound) => bound > row)
-    const [start, end] = [bounds[next - 1] ?? group.start, bounds[next] ?? group.end]
-    const stretch = this.#kept.get(start) ?? parsing(() => this.#read(group, start, end))
-    this.#kept.delete(start)
-    this.#kept.set(start, stretch)
-    const [oldest] = this.#kept.keys()
-    if (oldest !== undefined && this.#kept.size > keptStretches) this.#kept.delete(oldest)
-    return (await stretch)[row - start] ?? {}
-  }
-
-  /** The rows at which stretches of a group begin, and its end. Pages of the largest column bound them; the others are small. */
-  async #boundsIn(group: Group): Promise<readonly number[]> {
-    const index = group.chunks[0]?.index ?? null
-    if (index === null || group.chunks.some((chunk) => chunk.index === null)) return [group.start, group.end]
-    const { page_locations } = readOffsetIndex({ view: new DataView(await this.#buffer.slice(...index)), offset: 0 })
-    const starts = page_locations.map((page) => group.start + Number(page.first_row_index))
-    const bounds = [...starts, group.end]
-    if (bounds[0] !== group.start || bounds.some((bound, i) => i > 0 && !(bound >= (bounds[i - 1] ?? 0))))
-      throw new FileFormatError('its page index is damaged')
-    return bounds
-  }
-
-  async #read(group: Group, rowStart: number, rowEnd: number): Promise<readonly Cells[]> {
-    const useOffsetIndex = rowEnd - rowStart < group.end - group.start
-    // Texts are marked as such in the file; other bytes are images, which are no UTF-8.
-    const options = { columns: this.#columns, rowStart, rowEnd, useOffsetIndex, compressors, utf8: false, geoparquet: false }
-    const rows: readonly Cells[] = await parquetReadObjects({ file: this.#buffer, metadata: this.#metadata, ...options })
-    if (rows.length !== rowEnd - rowStart) throw new FileFormatError(`${rows.length} rows where ${rowEnd - rowStart} should be`)
-    return rows
-  }
-}
-
-function remembered<K, V>(map: Map<K, Promise<V>>, key: K, make: () => Promise<V>): Promise<V> {
-  const value = map.get(key) ?? make()
-  map.set(key, value)
-  return value
+  return { name: path, folder: dirname(path), size, columns: chosen, cells, line: () => null, close }
 }

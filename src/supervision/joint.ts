@@ -6,7 +6,7 @@
 
 import { ArgumentError } from '../errors.ts'
 import { currentContext, noGrad, scope } from '../torch/context.ts'
-import { linearDivergence } from '../torch/divergence.ts'
+import { chunkBytes, linearDivergence } from '../torch/divergence.ts'
 import { type DType, dtypes } from '../torch/dtype.ts'
 import { ops } from '../torch/operators.ts'
 import type { Tensor } from '../torch/tensor.ts'
@@ -31,8 +31,6 @@ export interface JointLoss {
   /** [group][term]. */
   readonly values: readonly (readonly TermValues[])[]
 }
-
-const chunkBytes = 128 << 20
 
 function check(views: ReadonlyMap<string, ViewRows>, groups: readonly Group[]): void {
   const [first] = views.values()

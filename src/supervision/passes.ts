@@ -118,10 +118,10 @@ export function scoreFrozen(
   store: FeatureStore,
   options: { readonly tokensPerPass: number; readonly lengths: (row: number) => number; readonly count: Count },
 ): Scored {
-  const { index, byView } = layout(readings, options.lengths)
-  const pieces = new Map([...byView.keys()].map((view): [string, Tensor[]] => [view, []]))
   // By row and not by view: what views of one sample share is shared within a pass.
   const ordered = readings.toSorted((a, b) => a.row - b.row)
+  const { index, byView } = layout(ordered, options.lengths)
+  const pieces = new Map([...byView.keys()].map((view): [string, Tensor[]] => [view, []]))
   return noGrad(() =>
     scope(() => {
       for (const part of batched(ordered, lengthOf, options.tokensPerPass)) {

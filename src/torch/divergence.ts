@@ -52,7 +52,8 @@ export interface LinearLoss {
 /** Values [C] and their gradient [C, V] with respect to the student's logits, which may be used up. */
 type ChunkRule = (logits: Tensor, start: number, count: number) => { values: Tensor; gradient: Tensor }
 
-const chunkBytes = 128 << 20
+/** What the logits of one chunk of tokens take, about. */
+export const chunkBytes = 128 << 20
 
 function check(name: string, { hidden, head }: Logits, tokens: number, vocabulary: number): void {
   const fits = hidden.rank === 2 && head.rank === 2 && hidden.dim(1) === head.dim(1) && hidden.dim(0) === tokens && head.dim(0) === vocabulary
@@ -196,10 +197,15 @@ export function divergenceReference(
     return { values: value.squeeze(1), gradient: p.mul(ratio.sub(value)).div(temperature) }
   }
   const { beta } = divergence
-  const logM = p
-    .mul(1 - beta)
-    .add(q.mul(beta))
+  // By the larger of the two, or a token that both find impossible would have the logarithm of 0.
+  const larger = logP.maximum(logQ)
+  const logM = logP
+    .sub(larger)
+    .exp_()
+    .mul_(1 - beta)
+    .add_(logQ.sub(larger).exp_().mul_(beta))
     .log()
+    .add_(larger)
   const ratio = logP.sub(logM)
   const toStudent = rowSum(p.mul(ratio)) // KL(p‖m)
   const toTarget = rowSum(q.mul(logQ.sub(logM))) // KL(q‖m)

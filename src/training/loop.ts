@@ -3,6 +3,7 @@
 // It knows no method: what is scored by whom is in the table that the evaluator was given. It keeps no state of its own either: everything
 // that changes is in `session`, which a checkpoint saves, so a run that goes on from one does what an uninterrupted run would have done.
 
+import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import { SightlineError } from '../errors.ts'
 import { transcriptsOf } from '../runs/layout.ts'
@@ -55,6 +56,8 @@ export async function train(session: Session, signal: AbortSignal, watch: Progre
   for (let step = session.done + 1; step <= total; step++) {
     const { metrics, seconds, tokens } = await oneStep(session, step)
     watch({ step, total, metrics, seconds, tokens })
+    // Where nothing else waits for the system, the request to stop would never be heard.
+    await setImmediate()
     if (session.progress.bad >= config.run.badSteps) throw diverged(session, step)
     const stopping = signal.aborted && step < total
     if (step % config.checkpoints.every === 0 || step === total || stopping) {
@@ -137,6 +140,6 @@ function diverged({ config, run }: Session, step: number): DivergedError {
   run.addEvent({ type: 'stopped', step, reason: 'limit' })
   return new DivergedError(
     `${config.run.badSteps} steps in a row, the last of them step ${step}, had a loss or a gradient that is not finite; their rollouts are in ` +
-      `${run.folder}/${transcriptsOf(step)} and those before it. Lower optimisation.rate, or look at these rows, and resume from the last checkpoint`,
+      `${run.folder}/${transcriptsOf(step)} and those before it. Lower optimisation.rate, or look at these rows, in a new run; this one can be resumed from its last checkpoint`,
   )
 }

@@ -1,17 +1,19 @@
 // Makes a run ready to train: data looked through, models loaded, folder opened, and, for a run that goes on, everything as it was.
 
+import { mergePatch } from '../config/merge-patch.ts'
 import type { Config } from '../config/schema.ts'
 import { inspectRows } from '../data/check.ts'
-import { type Dataset, type DatasetOptions, openDataset } from '../data/dataset.ts'
+import { type DatasetOptions, openDataset } from '../data/dataset.ts'
 import { ArgumentError } from '../errors.ts'
-import { latestCheckpoint, readRun } from '../runs/read.ts'
+import { isRun, latestCheckpoint, readRun } from '../runs/read.ts'
 import { createRun, openRun, type Run } from '../runs/run.ts'
 import { activeTerms } from '../supervision/check.ts'
 import { Evaluator } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
-import { setThreads } from '../torch/native.ts'
+import { native, setThreads } from '../torch/native.ts'
 import { AdamW } from '../torch/optimizer.ts'
 import { Generator } from '../torch/random.ts'
+import { version } from '../version.ts'
 import { Batches } from './batches.ts'
 import { loadState, type Resumable } from './checkpoint.ts'
 import type { Session } from './loop.ts'
@@ -19,16 +21,14 @@ import type { WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
 import { Validation } from './validation.ts'
 
-/** What a session needs to know besides its configuration. */
+/** What a session needs to know besides its configuration and method. */
 export interface SessionOptions {
-  /** Whether to go on with the run that the folder holds; a folder without a run begins one either way. */
-  readonly resume: boolean
-  readonly sightline: string
-  readonly command: readonly string[]
-  /** The engine and its version, for people. */
-  readonly engine: string
-  /** Where data sets of a hub come from. */
-  readonly hub: DatasetOptions['hub']
+  /** Whether to go on with the run that the folder holds; a folder without a run begins one either way. False by default. */
+  readonly resume?: boolean
+  /** What was called, for people who read the run folder. */
+  readonly command?: readonly string[]
+  /** Where data sets of a hub come from; without it only local data can be read. */
+  readonly hub?: DatasetOptions['hub']
 }
 
 /** A session that owns its models, data and run folder. */
@@ -46,8 +46,10 @@ function differences(stored: unknown, given: unknown, path = ''): string[] {
 /** A run goes on as it began: another configuration would make it neither the one run nor the other. */
 function checkUnchanged(folder: string, config: Config, method: Method): void {
   const stored = readRun(folder)
+  // A folder that was moved, or is called by another path, is still the run.
+  const placed = (given: unknown): unknown => mergePatch(given, { run: { folder } })
   const found = [
-    ...differences(stored.config, JSON.parse(JSON.stringify(config))),
+    ...differences(placed(stored.config), placed(JSON.parse(JSON.stringify(config)))),
     ...differences(stored.method, JSON.parse(JSON.stringify(method)), 'method'),
   ]
   if (found.length === 0) return
@@ -57,24 +59,25 @@ function checkUnchanged(folder: string, config: Config, method: Method): void {
   )
 }
 
-function openFolder(
-  config: Config,
-  method: Method,
-  { resume, sightline, command, engine }: SessionOptions,
-): { run: Run; from: ReturnType<typeof latestCheckpoint> } {
+/** Whether the folder holds a run to go on with. @throws ArgumentError where it holds one that may not go on */
+function goesOn(config: Config, method: Method, { resume = false }: SessionOptions): boolean {
+  const { folder } = config.run
+  if (!isRun(folder)) return false
+  if (!resume) throw new ArgumentError(`${folder}: holds a run already; go on with it with --resume, or give another run.folder`)
+  checkUnchanged(folder, config, method)
+  return true
+}
+
+function openFolder(config: Config, method: Method, options: SessionOptions): { run: Run; from: ReturnType<typeof latestCheckpoint> } {
   const { folder } = config.run
   const { keep, best } = config.checkpoints
   const policy = { keep, best }
-  let exists = false
-  try {
-    readRun(folder)
-    exists = true
-  } catch (error) {
-    if (!(error instanceof ArgumentError)) throw error
+  if (!goesOn(config, method, options)) {
+    const { command = [] } = options
+    const { torch, cudaDevices } = native().describe()
+    const engine = `libtorch ${torch}, ${cudaDevices} CUDA devices`
+    return { run: createRun(folder, { config, method, sightline: version, command, engine, checkpoints: policy }), from: null }
   }
-  if (!exists) return { run: createRun(folder, { config, method, sightline, command, engine, checkpoints: policy }), from: null }
-  if (!resume) throw new ArgumentError(`${folder}: holds a run already; go on with it with --resume, or give another run.folder`)
-  checkUnchanged(folder, config, method)
   const run = openRun(folder, policy)
   const from = latestCheckpoint(folder)
   run.rewindTo(from?.step ?? 0)
@@ -88,13 +91,6 @@ const datasetOptions = (
   ...{ columns, imageRoot, limit },
   hub: hub ?? null,
 })
-
-async function usableRows(dataset: Dataset, onBad: 'stop' | 'skip', run: Run): Promise<Int32Array> {
-  const { good, bad } = await inspectRows(dataset, { onBad })
-  for (const { row, reason } of bad) run.addEvent({ type: 'row-skipped', step: 0, row, reason })
-  if (good.length === 0) throw new ArgumentError(`none of the ${dataset.size} rows of the data can be used; the run's events say why`)
-  return good
-}
 
 function writingOptions({ rollout, run, data }: Config): WritingOptions {
   const { samples, maxTokens, temperature, topP, topK, minP, maxRows, stop } = rollout
@@ -139,32 +135,34 @@ async function openValidation(
  * Opens everything that a run needs; with `resume` at its last checkpoint.
  * @throws ArgumentError where the folder holds a run and `resume` is not asked, or the run began otherwise; errors of data and models
  */
-export async function openSession(config: Config, method: Method, options: SessionOptions): Promise<OpenSession> {
+export async function openSession(config: Config, method: Method, options: SessionOptions = {}): Promise<OpenSession> {
   checkTogether(config, method)
   await using stack = new AsyncDisposableStack()
   if (config.run.threads !== null) setThreads(config.run.threads)
   const { seed } = config.run
-  // Models first: the folder is not touched before it is clear that the run can begin.
+  // What costs least is looked at first, and the folder is not touched before it is clear that the run can begin.
+  goesOn(config, method, options)
   const trainee = stack.use(await openTrainee(config, method))
   const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions(config.data, options.hub)), (open) => open.close())
   const validation = await openValidation(config, method, trainee, options.hub, stack)
-  const { run, from } = openFolder(config, method, options)
-  stack.use(run)
-  const rows = await usableRows(dataset, config.data.onBad, run)
-
   const { shuffle, reference, onBad } = config.data
-  const batches = new Batches(dataset, rows, method, trainee.processors, { seed, shuffle, reference, onBad })
+  const { good, bad } = await inspectRows(dataset, { onBad })
+  const batches = new Batches(dataset, good, method, trainee.processors, { seed, shuffle, reference, onBad })
   const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
   const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
   if (warmup > total) throw new ArgumentError(`optimisation.warmup is ${warmup}, but the run has ${total} steps in all; give fewer`)
+  const { run, from } = openFolder(config, method, options)
+  stack.use(run)
   const optimizer = stack.use(new AdamW(trainee.parameters, { rate, beta1, beta2, eps, weightDecay }))
   const evaluator = new Evaluator(method, trainee.scorers, [...trainee.parameters.values()], { tokensPerPass })
   Generator.default(trainee.scorers.student.model.device).seed(seed)
 
   const resumable: Resumable = { trainee, optimizer, evaluator, progress: { position: 0, bad: 0 } }
   const done = from?.step ?? 0
-  if (from === null) run.addEvent({ type: 'started', step: 0 })
-  else {
+  if (from === null) {
+    run.addEvent({ type: 'started', step: 0 })
+    for (const { row, reason } of bad) run.addEvent({ type: 'row-skipped', step: 0, row, reason })
+  } else {
     loadState(from.folder, resumable)
     run.addEvent({ type: 'resumed', step: done, fromStep: done })
   }

@@ -69,6 +69,7 @@ export function learn(
 ): StepResult {
   const credits = creditsOf(method, rollouts)
   const parameters = [...trainee.parameters.values()]
+  const { scale } = evaluator
   try {
     const report = evaluator.accumulate(rowsOf(rollouts, credits), store, step)
     const started = performance.now()
@@ -77,6 +78,9 @@ export function learn(
     if (!skipped) {
       optimizer.step(rate)
       trainee.average?.update()
+    } else {
+      // It may have been measured on these gradients, and would be used for steps to come.
+      evaluator.scale = scale
     }
     const [first] = credits.values()
     return {

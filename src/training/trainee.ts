@@ -1,8 +1,8 @@
 // The models of a run: the student with what trains of it, and everyone that the method lets score, with as little memory of their own as
 // possible.
 
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { ArgumentError } from '../errors.ts'
 import { exportModel } from '../models/export.ts'
@@ -13,6 +13,7 @@ import { type Checkpoint, type LoadOptions, loadModel } from '../models/registry
 import { type Average, emaAdapter, emaTeacher, frozenCopy, trainable } from '../models/teacher.ts'
 import { openProcessor, type Processor, type ProcessorOverrides } from '../processing/processor.ts'
 import type { Tokenizer } from '../processing/tokenizer.ts'
+import { temporaryIn } from '../runs/files.ts'
 import { usedViews } from '../supervision/check.ts'
 import type { Processors } from '../supervision/contexts.ts'
 import type { Method } from '../supervision/method.ts'
@@ -112,9 +113,18 @@ export async function openTrainee(config: Config, method: Method): Promise<Train
     parameters,
     average,
     exportTo: (folder) => {
-      rmSync(folder, { recursive: true, force: true })
-      if (adapter === null) exportModel(folder, checkpoint)
-      else saveAdapter(folder, adapter, { baseModel: config.model.path })
+      // Under a name that is cleared away when the run is opened again after a kill.
+      const unfinished = temporaryIn(dirname(folder))
+      mkdirSync(unfinished)
+      try {
+        const result = join(unfinished, 'result')
+        if (adapter === null) exportModel(result, checkpoint)
+        else saveAdapter(result, adapter, { baseModel: config.model.path })
+        rmSync(folder, { recursive: true, force: true })
+        renameSync(result, folder)
+      } finally {
+        rmSync(unfinished, { recursive: true, force: true })
+      }
     },
     [Symbol.dispose]: () => owned.dispose(),
   }

@@ -219,6 +219,12 @@ test('with gradients off only values and loss are computed; views that need no g
         groups,
       ).loss.requiresGrad,
     )
+    // With adapters the head is frozen: nothing of its size is made.
+    resetPeakMemory()
+    const held = memory().cpuBytes
+    jointLoss(new Map(Object.entries({ student: { ...half, head: frozen.head }, teacher: frozen })), groups, { chunk: 4 })
+    const peak = memory().cpuPeakBytes - held
+    assert.ok(peak < 4 * (4 * vocabulary * 4), `${peak} bytes`)
     assert.equal(gradient(half.hidden), null)
     const flowing = [group(n, [...views.keys()], [distill(n, { target: [summand('teacher', 1, 'flows')] })])]
     backward(
@@ -263,7 +269,7 @@ test('views may share hidden states: the gradients of both rows are summed', () 
       ])
       const rows = new Map([
         ['student', Int32Array.of(1, 3, 5, 7)],
-        ['blind', Int32Array.of(0, 3, 2, 9)],
+        ['blind', Int32Array.of(0, 2, 3, 9)],
       ])
       const terms = [distill(4, { target: [summand('blind', 1, 'flows')] })]
       backward(jointLoss(views, [{ ids: new Int32Array(4), rows, terms }]).loss)
@@ -306,6 +312,26 @@ test('half types: computed in float32, heads summed in float32, and gradients in
   })
 })
 
+test('a head that views share is widened once, and its gradient is kept in its own type alone', () => {
+  scope(() => {
+    const [n, vocabulary, width] = [32, 20_000, 64]
+    const head = requireGrad(make([vocabulary, width], 1, 'bfloat16'))
+    const view = (seed: number): ViewRows => ({ hidden: requireGrad(make([n, width], seed, 'float32')), head })
+    const views = new Map(Object.entries({ student: view(2), teacher: view(3) }))
+    const terms = [distill(n, { target: [summand('teacher', 1, 'flows')] })]
+    const before = memory()
+    resetPeakMemory()
+    const { loss } = jointLoss(views, [group(n, [...views.keys()], terms)], { chunk: 1 })
+    const after = memory()
+    const bytes = vocabulary * width * 4
+    const rest = 6 * vocabulary * 4 + 4 * n * width * 4
+    // At the peak the wide head and the wide sum of its gradients; afterwards the gradient in bfloat16.
+    assert.ok(after.cpuPeakBytes - before.cpuBytes < 2 * bytes + rest, `${(after.cpuPeakBytes - before.cpuBytes) / bytes} heads`)
+    assert.ok(after.cpuBytes - before.cpuBytes < bytes / 2 + rest, `${(after.cpuBytes - before.cpuBytes) / bytes} heads are kept`)
+    assert.ok(loss.requiresGrad)
+  })
+})
+
 test('memory: a few chunks, whatever the number of terms, far below [tokens × vocabulary]', () => {
   scope(() => {
     const [n, vocabulary, width, chunk] = [2000, 20_000, 8, 50]
@@ -339,6 +365,12 @@ test('memory: a few chunks, whatever the number of terms, far below [tokens × v
     const three = peakOf([standard, visual, language], { chunk })
     assert.ok(three < 7.1 * part + gradients, `three terms: ${three / part} chunks`)
     assert.ok(three < whole / 4)
+    // Each target ends with its term: student, a copy or its gradient, their sum, and one target at a time.
+    const apart = peakOf(
+      ['teacher', 'blindTeacher', 'blind'].map((view) => distill(2 * chunk, { target: [summand(view)] })),
+      { chunk },
+    )
+    assert.ok(apart < 4.1 * part + gradients, `three targets: ${apart / part} chunks`)
     assert.ok(peakOf([standard, visual, language], {}) < 1.3 * (128 << 20) + gradients, 'by default')
     // Four views, two sums of gradients, both sides of a term and two more while it is computed.
     const few = [standard, visual, language, top].map((each) => ({ ...each, factors: filled(2 * chunk, 1), limits: filled(2 * chunk, 1) }))

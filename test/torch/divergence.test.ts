@@ -277,6 +277,17 @@ test('without gradients only values are computed, and nothing of the size of the
   })
 })
 
+test('jsd in stock operators: a token that both sides find impossible adds nothing', () => {
+  scope(() => {
+    const [student, target] = [tensor([[0, 1, -800]], { dtype: 'float64' }), tensor([[1, 0, -800]], { dtype: 'float64' })]
+    const divergence = { kind: 'jsd', beta: 0.3 } as const
+    const { values, gradient: slope } = divergenceReference(student, target, divergence, 1)
+    const two = divergenceReference(student.narrow(1, 0, 2), target.narrow(1, 0, 2), divergence, 1)
+    close(values, two.values)
+    close(slope, [...two.gradient.toArray(), 0])
+  })
+})
+
 test('what does not fit is refused by name', () => {
   scope(() => {
     const student = { hidden: ops.zeros([3, 4]), head: ops.zeros([9, 4]) }
