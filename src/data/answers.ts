@@ -158,7 +158,10 @@ function unmarked(text: string): string {
 
 /** Without punctuation around it. Signs with a meaning stay: a factorial, a leading decimal point, an ellipsis that continues digits. */
 function unpunctuated(text: string): string {
-  let bare = text.replace(/^[,;:!? ]+/, '').replace(/(?:[,;:? ]|(?<=\p{L}{2})!)+$/u, '')
+  // A loop, since a search for what ends a text takes quadratic time where the text repeats it.
+  let end = text.length
+  while (end > 0 && (',;:? '.includes(text.charAt(end - 1)) || /\p{L}{2}!$/u.test(text.slice(Math.max(0, end - 5), end)))) end--
+  let bare = text.slice(0, end).replace(/^[,;:!? ]+/, '')
   if (bare.endsWith('.') && !bare.endsWith('..') && bare.length > 1) bare = bare.slice(0, -1).trimEnd()
   return bare
 }

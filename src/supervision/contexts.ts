@@ -48,6 +48,25 @@ export interface Processors {
   readonly teacher: Processor | null
 }
 
+/** Images as processors see them, each decoded once: views that show the same image share the object, by which its features are found. */
+export class ImageCache {
+  readonly #encoded = new Map<Processor, Map<ImageSource, Promise<EncodedImage>>>()
+
+  /** @throws errors of `Processor.encodeImage` */
+  async of(processor: Processor, images: readonly ImageSource[]): Promise<EncodedImage[]> {
+    const known = this.#encoded.get(processor) ?? new Map<ImageSource, Promise<EncodedImage>>()
+    this.#encoded.set(processor, known)
+    const encoded: EncodedImage[] = []
+    // One after the other, so that only one image is in memory at full size.
+    for (const image of images) {
+      const one = known.get(image) ?? processor.encodeImage(image)
+      known.set(image, one)
+      encoded.push(await one)
+    }
+    return encoded
+  }
+}
+
 /** Black of the same size, so that nothing but the picture differs. */
 async function blackened(processor: Processor, { grid: [, height, width] }: EncodedImage): Promise<EncodedImage> {
   const { patchSize } = processor.imageRule
@@ -55,31 +74,32 @@ async function blackened(processor: Processor, { grid: [, height, width] }: Enco
   return await processor.encodeImage({ data: new Uint8Array(rows * columns * 3), height: rows, width: columns })
 }
 
+/** Whether some view is shown another sample's image. */
+export function borrowsImages(method: Method): boolean {
+  return [...usedViews(method).values()].some(({ sees }) => sees.includes('nextImage'))
+}
+
 /**
- * The contexts of the views that a method uses, for one sample. Images are decoded once for each processor, and views that show the same image share
- * the object, by which its features are found again.
+ * The contexts of the views that a method uses, for one sample.
  * @param next the sample whose image "nextImage" shows
  * @throws errors of `Processor.encode`
  */
-export async function contextsOf(method: Method, example: Example, next: Example, processors: Processors): Promise<Map<string, Encoded>> {
-  const encoded = new Map<Processor, Map<Example, EncodedImage[]>>()
-  const imagesOf = async (processor: Processor, source: Example): Promise<EncodedImage[]> => {
-    const known = encoded.get(processor) ?? new Map<Example, EncodedImage[]>()
-    encoded.set(processor, known)
-    const images = known.get(source) ?? []
-    if (!known.has(source)) for (const image of source.images) images.push(await processor.encodeImage(image))
-    known.set(source, images)
-    return images
-  }
+export async function contextsOf(
+  method: Method,
+  example: Example,
+  next: Example,
+  processors: Processors,
+  cache: ImageCache = new ImageCache(),
+): Promise<Map<string, Encoded>> {
   const contexts = new Map<string, Encoded>()
   for (const [name, view] of usedViews(method)) {
     const processor = view.weights === 'teacher' ? processors.teacher : processors.student
     if (processor === null) throw new ArgumentError(`the view ${name} has a teacher's weights, but no teacher is given; set teacher.path`)
     let images: readonly EncodedImage[] = []
-    if (view.sees.includes('image')) images = await imagesOf(processor, example)
-    else if (view.sees.includes('nextImage')) images = await imagesOf(processor, next)
+    if (view.sees.includes('image')) images = await cache.of(processor, example.images)
+    else if (view.sees.includes('nextImage')) images = await cache.of(processor, next.images)
     else if (view.sees.includes('blackImage')) {
-      const own = await imagesOf(processor, example)
+      const own = await cache.of(processor, example.images)
       images = await Promise.all(own.map((image) => blackened(processor, image)))
     }
     contexts.set(name, await processor.encode(promptOf(view, method.prompts, example, images)))

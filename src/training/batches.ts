@@ -3,8 +3,9 @@
 import type { Dataset } from '../data/dataset.ts'
 import { rowAt } from '../data/order.ts'
 import type { Sample } from '../data/sample.ts'
-import { FileFormatError, SightlineError } from '../errors.ts'
-import { contextsOf, type Example, type Processors } from '../supervision/contexts.ts'
+import { ArgumentError, FileFormatError, SightlineError } from '../errors.ts'
+import type { Encoded } from '../processing/processor.ts'
+import { borrowsImages, contextsOf, type Example, ImageCache, type Processors } from '../supervision/contexts.ts'
 import type { Method } from '../supervision/method.ts'
 import type { Prompted } from './rollouts.ts'
 
@@ -13,6 +14,8 @@ export interface BatchOptions {
   readonly shuffle: boolean
   readonly reference: 'answer' | 'solution'
   readonly onBad: 'stop' | 'skip'
+  /** Tokens that a view's context may have. */
+  readonly longestContext: number
 }
 
 /** A sample that could not be prepared, and why. */
@@ -45,33 +48,52 @@ export class Batches {
    * stops with its error.
    */
   async draw(position: number, count: number, onSkip: OnSkip): Promise<{ readonly prompts: readonly Prompted[]; readonly position: number }> {
-    const drawn: { sample: Sample; example: Example; position: number }[] = []
-    const prompts: Prompted[] = []
+    const cache = new ImageCache()
+    const drawn: (Prompted & { readonly example: Example })[] = []
     let [next, failures] = [position, 0]
-    while (prompts.length < count) {
-      while (drawn.length <= prompts.length + 1) {
-        const row = this.#rows[rowAt(next, { size: this.size, seed: this.#options.seed, shuffle: this.#options.shuffle })] as number
-        const sample = await this.#dataset.sample(row)
-        drawn.push({ sample, example: this.#exampleOf(sample), position: next++ })
-      }
-      const [own, other] = drawn.slice(prompts.length) as [(typeof drawn)[number], (typeof drawn)[number]]
+    for (; drawn.length < count; next++) {
+      const row = this.#rows[rowAt(next, { size: this.size, seed: this.#options.seed, shuffle: this.#options.shuffle })] as number
       try {
-        // The next sample in the order lends its image to views that see another's.
-        const contexts = await contextsOf(this.#method, own.example, other.example, this.#processors)
-        prompts.push({ sample: own.sample, position: own.position, contexts })
+        const sample = await this.#dataset.sample(row)
+        const example = this.#exampleOf(sample)
+        // Its own image stands for one that is borrowed, until it is known which samples can be used.
+        const contexts = await contextsOf(this.#method, example, example, this.#processors, cache)
+        this.#checkLengths(contexts)
+        drawn.push({ sample, position: next, contexts, example })
       } catch (error) {
         if (!(error instanceof SightlineError)) throw error
-        const reason = `row ${own.sample.row} (${own.sample.id}): ${error.message}`
-        if (this.#options.onBad === 'stop')
-          throw new FileFormatError(`${reason}\nset data.onBad to skip to go on without such rows`, { cause: error })
-        onSkip(own.sample.row, error.message)
-        drawn.splice(prompts.length, 1)
+        if (this.#options.onBad === 'stop') {
+          throw new FileFormatError(`row ${row}: ${error.message}\nset data.onBad to skip to go on without such rows`, { cause: error })
+        }
+        onSkip(row, error.message)
         failures++
-        if (failures >= this.size) throw new FileFormatError(`none of the ${this.size} rows can be used; the last: ${reason}`, { cause: error })
+        if (failures >= this.size)
+          throw new FileFormatError(`none of the ${this.size} rows can be used; row ${row}: ${error.message}`, { cause: error })
       }
     }
-    // The sample that only lent its image is drawn again.
-    return { prompts, position: (prompts.at(-1)?.position as number) + 1 }
+    return { prompts: borrowsImages(this.#method) ? await this.#lent(drawn, cache) : drawn, position: next }
+  }
+
+  /** Each sample's views with the image of the next in the batch; the last borrows the first's. */
+  async #lent(drawn: readonly (Prompted & { readonly example: Example })[], cache: ImageCache): Promise<Prompted[]> {
+    const lent: Prompted[] = []
+    for (const [i, { sample, position, example }] of drawn.entries()) {
+      const other = drawn[(i + 1) % drawn.length]?.example as Example
+      lent.push({ sample, position, contexts: await contextsOf(this.#method, example, other, this.#processors, cache) })
+    }
+    return lent
+  }
+
+  /** Every view must have room for what it reads and a whole answer. */
+  #checkLengths(contexts: ReadonlyMap<string, Encoded>): void {
+    const { longestContext } = this.#options
+    for (const [view, { ids }] of contexts) {
+      if (ids.length <= longestContext) continue
+      throw new ArgumentError(
+        `the view ${view} reads ${ids.length} tokens before the answer; the model has room for ${longestContext} besides rollout.maxTokens. ` +
+          'Lower model.maxPixels or rollout.maxTokens, or leave the row out',
+      )
+    }
   }
 
   #exampleOf({ problem, answer, solution, images }: Sample): Example {

@@ -8,6 +8,7 @@ import { ArgumentError } from '../errors.ts'
 import { isRun, latestCheckpoint, readRun } from '../runs/read.ts'
 import { createRun, openRun, type Run } from '../runs/run.ts'
 import { activeTerms } from '../supervision/check.ts'
+import { borrowsImages } from '../supervision/contexts.ts'
 import { Evaluator } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
 import { native, setThreads } from '../torch/native.ts'
@@ -19,7 +20,7 @@ import { loadState, type Resumable } from './checkpoint.ts'
 import type { Session } from './loop.ts'
 import type { WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
-import { Validation } from './validation.ts'
+import { answering, Validation } from './validation.ts'
 
 /** What a session needs to know besides its configuration and method. */
 export interface SessionOptions {
@@ -97,6 +98,12 @@ function writingOptions({ rollout, run, data }: Config): WritingOptions {
   return { samples, maxTokens, sampling: { temperature, topP, topK, minP }, maxRows, stop, seed: run.seed, response: data.response }
 }
 
+/** Tokens that every model has room for before an answer. */
+function longestContext({ scorers: { student, teacher } }: Trainee, maxTokens: number): number {
+  const room = [student, teacher].map((scorer) => scorer?.model.config.language.maxPositions ?? Infinity)
+  return Math.min(...room) - maxTokens
+}
+
 /** What a method asks of the configuration. */
 function checkTogether(config: Config, method: Method): void {
   const reinforcing = activeTerms(method).find(([, { kind }]) => kind === 'reinforce')
@@ -104,6 +111,9 @@ function checkTogether(config: Config, method: Method): void {
     throw new ArgumentError(
       `rollout.samples is ${config.rollout.samples}; the term ${reinforcing[0]} compares the rollouts of one prompt: give 2 or more`,
     )
+  }
+  if (borrowsImages(method) && config.optimisation.batch < 2) {
+    throw new ArgumentError('optimisation.batch is 1; a view of the method sees the next sample of the batch: give 2 or more')
   }
   if (method.rollout.by === 'data' && config.rollout.samples > 1) {
     throw new ArgumentError(`rollout.samples is ${config.rollout.samples}; the answers of the method ${method.name} come from the data: give 1`)
@@ -122,11 +132,18 @@ async function openValidation(
   const dataset = stack.adopt(await openDataset(sources, datasetOptions(config.validation, hub)), (open) => open.close())
   const { good } = await inspectRows(dataset, { onBad: 'stop' })
   const { seed } = config.run
-  const batches = new Batches(dataset, good, method, trainee.processors, { seed, shuffle: false, reference: config.data.reference, onBad: 'stop' })
-  const writing = writingOptions(config)
-  return new Validation(method, trainee, batches, {
-    every,
-    writing: { ...writing, maxTokens: maxTokens ?? writing.maxTokens },
+  const own = writingOptions(config)
+  const writing = { ...own, maxTokens: maxTokens ?? own.maxTokens }
+  const answers = answering(method)
+  const options = {
+    shuffle: false,
+    reference: config.data.reference,
+    onBad: 'stop',
+    longestContext: longestContext(trainee, writing.maxTokens),
+  } as const
+  const batches = new Batches(dataset, good, answers, trainee.processors, { seed, ...options })
+  return new Validation(answers, trainee, batches, {
+    ...{ every, writing },
     patchesPerPass: 4 * config.optimisation.tokensPerPass,
   })
 }
@@ -147,7 +164,10 @@ export async function openSession(config: Config, method: Method, options: Sessi
   const validation = await openValidation(config, method, trainee, options.hub, stack)
   const { shuffle, reference, onBad } = config.data
   const { good, bad } = await inspectRows(dataset, { onBad })
-  const batches = new Batches(dataset, good, method, trainee.processors, { seed, shuffle, reference, onBad })
+  const batches = new Batches(dataset, good, method, trainee.processors, {
+    ...{ seed, shuffle, reference, onBad },
+    longestContext: longestContext(trainee, config.rollout.maxTokens),
+  })
   const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
   const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
   if (warmup > total) throw new ArgumentError(`optimisation.warmup is ${warmup}, but the run has ${total} steps in all; give fewer`)

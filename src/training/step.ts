@@ -74,7 +74,8 @@ export function learn(
     const report = evaluator.accumulate(rowsOf(rollouts, credits), store, step)
     const started = performance.now()
     const norm = maxNorm === null ? gradientNorm(parameters) : clipGradients(parameters, maxNorm)
-    const skipped = !(Number.isFinite(norm) && Number.isFinite(report.loss))
+    // A measured scale is 0 where a norm overflowed that single gradients did not.
+    const skipped = !(Number.isFinite(norm) && Number.isFinite(report.loss) && report.scale > 0)
     if (!skipped) {
       optimizer.step(rate)
       trainee.average?.update()

@@ -12,10 +12,11 @@ import type { Trainee } from './trainee.ts'
 /** Prompts that are answered together. */
 const together = 64
 
-/** The view under which the student is used later. */
-function studentView(method: Method): string {
+/** A method's rollouts as the student's own, whoever wrote those that it learns from, and nobody to score them. */
+export function answering(method: Method): Method {
   const { by, view } = method.rollout
-  return by === 'teacher' ? (activeTerms(method)[0]?.[1].student ?? view) : view
+  const own = by === 'teacher' ? (activeTerms(method)[0]?.[1].student ?? view) : view
+  return { ...method, rollout: { by: 'student', view: own }, terms: {}, dependency: null }
 }
 
 export class Validation {
@@ -26,15 +27,14 @@ export class Validation {
   readonly #writing: WritingOptions
   readonly #patchesPerPass: number
 
-  /** @param batches held-out samples, in their order */
+  /** @param method as `answering` makes it; @param batches held-out samples, in their order */
   constructor(
     method: Method,
     trainee: Trainee,
     batches: Batches,
     options: { readonly every: number; readonly writing: WritingOptions; readonly patchesPerPass: number },
   ) {
-    // The student answers, whoever wrote the rollouts that it learns from.
-    this.#method = { ...method, rollout: { by: 'student', view: studentView(method) } }
+    this.#method = method
     this.#trainee = trainee
     this.#batches = batches
     this.#every = options.every

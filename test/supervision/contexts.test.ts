@@ -6,7 +6,7 @@ import { ArgumentError } from '../../src/errors.ts'
 import { vgs } from '../../src/methods/vgs.ts'
 import { vigos } from '../../src/methods/vigos.ts'
 import type { Raster } from '../../src/processing/raster.ts'
-import { openProcessor, type Processor } from '../../src/processing/processor.ts'
+import { openProcessor } from '../../src/processing/processor.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
 import { contextsOf, type Example, promptOf } from '../../src/supervision/contexts.ts'
 import type { Method, View } from '../../src/supervision/method.ts'
@@ -132,9 +132,11 @@ test('a black image has the grid of its own and every sample black; the next ima
 
 test('a sample that is its own next is decoded once', async () => {
   let count = 0
-  const counting = Object.create(student, {
-    encodeImage: { value: (source: never) => { count += 'pixels' in (source as object) ? 0 : 1; return student.encodeImage(source) } },
-  }) as Processor
+  const counting = await openProcessor(folderOf('qwen2_5_vl'))
+  counting.encodeImage = (source) => {
+    count += typeof source === 'object' && 'pixels' in source ? 0 : 1
+    return student.encodeImage(source)
+  }
   const contexts = await contextsOf(seeing, example, example, { student: counting, teacher: null })
   assert.equal(contexts.get('own')?.images[0], contexts.get('other')?.images[0])
   // Its own image and the black one.
