@@ -10,6 +10,9 @@ import { imageToken, type ModelSize, merge, patchSize } from './models.ts'
 
 export interface StepSize {
   readonly name: string
+  /** The model that teaches itself; at the largest size with the vocabulary of the real ones. */
+  readonly self: ModelSize
+  /** Student and larger teacher, of proportions like those of Qwen3-VL 2B and 4B: head and vision tower beside the blocks. */
   readonly student: ModelSize
   readonly teacher: ModelSize
   /** Patches along the side of each row's image. */
@@ -21,26 +24,26 @@ export interface StepSize {
   readonly rounds: number
 }
 
-const [small, large] = [
-  { heads: 4, groups: 2, headWidth: 16 },
-  { heads: 4, groups: 2, headWidth: 32 },
-]
+const heads = (count: number, headWidth: number) => ({ heads: count, groups: count / 2, headWidth })
 
 export const sizes: readonly StepSize[] = [
   {
     ...{ name: 'small', patches: 12, rollout: { median: 40, least: 20, most: 90 }, problem: [16, 32], rank: 4, rounds: 5 },
-    student: { ...small, width: 64, inner: 192, layers: 4, vocabulary: 4096, vision: { width: 64, depth: 3, heads: 4 } },
-    teacher: { ...small, width: 96, inner: 256, layers: 5, vocabulary: 4096, vision: { width: 64, depth: 3, heads: 4 } },
+    self: { ...heads(4, 16), width: 64, inner: 192, layers: 4, vocabulary: 4096, vision: { width: 64, depth: 3, heads: 4 } },
+    student: { ...heads(4, 16), width: 64, inner: 256, layers: 4, vocabulary: 1024, vision: { width: 48, depth: 3, heads: 3 } },
+    teacher: { ...heads(6, 16), width: 96, inner: 384, layers: 5, vocabulary: 1024, vision: { width: 48, depth: 3, heads: 3 } },
   },
   {
     ...{ name: 'middle', patches: 24, rollout: { median: 80, least: 40, most: 180 }, problem: [24, 48], rank: 4, rounds: 3 },
-    student: { ...large, width: 128, inner: 512, layers: 6, vocabulary: 32_000, vision: { width: 96, depth: 4, heads: 4 } },
-    teacher: { ...large, width: 160, inner: 768, layers: 8, vocabulary: 32_000, vision: { width: 96, depth: 4, heads: 4 } },
+    self: { ...heads(4, 32), width: 128, inner: 512, layers: 6, vocabulary: 32_000, vision: { width: 96, depth: 3, heads: 3 } },
+    student: { ...heads(4, 32), width: 128, inner: 512, layers: 6, vocabulary: 3072, vision: { width: 96, depth: 3, heads: 3 } },
+    teacher: { ...heads(6, 32), width: 192, inner: 768, layers: 7, vocabulary: 3072, vision: { width: 96, depth: 3, heads: 3 } },
   },
   {
     ...{ name: 'large', patches: 40, rollout: { median: 130, least: 60, most: 300 }, problem: [30, 60], rank: 4, rounds: 2 },
-    student: { ...large, width: 128, inner: 1536, layers: 12, vocabulary: 151_936, vision: { width: 128, depth: 6, heads: 4 } },
-    teacher: { ...large, width: 192, inner: 2048, layers: 14, vocabulary: 151_936, vision: { width: 128, depth: 6, heads: 4 } },
+    self: { ...heads(4, 32), width: 128, inner: 1536, layers: 12, vocabulary: 151_936, vision: { width: 128, depth: 4, heads: 4 } },
+    student: { ...heads(8, 32), width: 256, inner: 1024, layers: 8, vocabulary: 7168, vision: { width: 192, depth: 3, heads: 6 } },
+    teacher: { ...heads(10, 32), width: 320, inner: 1536, layers: 12, vocabulary: 7168, vision: { width: 192, depth: 3, heads: 6 } },
   },
 ]
 
@@ -74,7 +77,7 @@ function pieces(length: number, valid: boolean): string[] {
 }
 
 /** The rows of a batch, with contexts for the views of ViGOS and of VGS; views that see an image share the object. */
-export function rowsOf({ student: { vocabulary }, patches, rollout, problem }: StepSize): Row[] {
+export function rowsOf({ patches, rollout, problem }: StepSize, vocabulary: number): Row[] {
   const format = methodSchema.shape.format.parse(descriptionThinkBoxed)
   const next = noise(1)
   const tokens = (count: number): number[] => Array.from({ length: count }, () => 100 + Math.floor(next() * (vocabulary - 100)))
@@ -82,8 +85,9 @@ export function rowsOf({ student: { vocabulary }, patches, rollout, problem }: S
   return normal.map((z, row) => {
     const length = Math.round(Math.min(rollout.most, Math.max(rollout.least, rollout.median * Math.exp(sigma * z))))
     const texts = pieces(length, row !== invalidRow)
-    let end = 0
-    const spans = texts.map((text): [number, number] => [end, (end += text.length)])
+    const ends = [0]
+    for (const text of texts) ends.push((ends.at(-1) as number) + text.length)
+    const spans = texts.map((_, t) => [ends[t], ends[t + 1]] as [number, number])
     const ids = Int32Array.from([...tokens(length - 1), stop])
     const division = divide(
       format,

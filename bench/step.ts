@@ -22,7 +22,7 @@ import { AdamW } from '../src/torch/optimizer.ts'
 import { matrixRate } from '../src/torch/selftest.ts'
 import type { Tensor } from '../src/torch/tensor.ts'
 import { median, peakResident, ratio, type Row as TableRow, table, time } from './measure.ts'
-import { makeModel } from './models.ts'
+import { makeModel, merge } from './models.ts'
 import { extentOf, languageFlops, pairsOf, visionFlops, vocabularyFlops } from './step-bound.ts'
 import { rowsOf, type StepSize, sizes, steeredRows } from './step-data.ts'
 import { straightforward } from './step-naive.ts'
@@ -163,7 +163,7 @@ function selfDistillation(size: StepSize, model: Model, rows: readonly Row[], pe
   const clipped = [...terms.values()].reduce((sum, each) => sum + each.clipped.sum, 0) / supervised
   const padded = rows.length * longestOf(rows, 'student')
   report(
-    table(`\nViGOS, ${size.name}: ${million(parametersOf(model))} parameters, adapter of rank ${size.rank}`, [
+    table(`\nViGOS, ${size.name}: ${million(parametersOf(model))} parameters, vocabulary ${size.self.vocabulary}, adapter of rank ${size.rank}`, [
       { what: 'step', value: seconds(times.own), bar: against(flops, times.own, perSecond) },
       { what: 'step, the straightforward way', value: seconds(times.naive) },
       { what: 'speedup', value: speedup.toFixed(2), bar: '≥ 3 at the largest' },
@@ -254,16 +254,16 @@ export function stepBench(report: (text: string) => void): object {
     const perSecond = matrixRate('cpu') * 1e9
     report(`${native().threads()} threads multiply at ${(perSecond / 1e9).toFixed(0)} GFLOP/s`)
     const figures = sizes.map((size) => {
-      using student = makeModel(join(folder, size.name), size.student, deviation)
-      using teacher = makeModel(join(folder, `${size.name}-teacher`), size.teacher, deviation)
-      const rows = rowsOf(size)
-      const lengths = rows.map(({ ids }) => ids.length)
+      const rows = rowsOf(size, size.self.vocabulary)
       report(
-        `\n${size.name}: ${rows.length} rows, images of ${(size.patches / 2) ** 2} tokens, rollouts of ${lengths.join(', ')} tokens, one of them invalid,` +
-          ` ${rowsPerPass} padded rows or as many tokens in a pass, vocabulary ${size.student.vocabulary}`,
+        `\n${size.name}: ${rows.length} rows, images of ${(size.patches / merge) ** 2} tokens, rollouts of ${rows.map(({ ids }) => ids.length).join(', ')}` +
+          ` tokens, one of them invalid; ${rowsPerPass} padded rows, or as many tokens, in a pass`,
       )
-      const own = selfDistillation(size, student.model, rows, perSecond, report)
-      const steered = steeredRows(rows)
+      using self = makeModel(join(folder, size.name), size.self, deviation)
+      const own = selfDistillation(size, self.model, rows, perSecond, report)
+      using student = makeModel(join(folder, `${size.name}-student`), size.student, deviation)
+      using teacher = makeModel(join(folder, `${size.name}-teacher`), size.teacher, deviation)
+      const steered = steeredRows(rowsOf(size, size.student.vocabulary))
       const [whole, adapted] = regimes.map((regime) => steering(size, regime, student.model, teacher.model, steered, perSecond, report))
       return { name: size.name, ...own, vgs: { whole, adapter: adapted } }
     })

@@ -3,33 +3,16 @@
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { FileFormatError } from '../errors.ts'
+import { headBytes, readableFormats, sniff } from '../sniff.ts'
 import { cellOf, kindOf } from './columns.ts'
 
 /** An absolute path, a data: URI, or the bytes of an encoded file. */
 export type SampleImage = string | Uint8Array
 
-/** Offset and bytes (latin-1) by which JPEG, PNG, WebP, GIF, TIFF and AVIF files are known. */
-const signatures: readonly (readonly [number, string])[] = [
-  [0, '\xff\xd8\xff'],
-  [0, '\x89PNG\r\n\x1a\n'],
-  [8, 'WEBP'],
-  [0, 'GIF87a'],
-  [0, 'GIF89a'],
-  [0, 'II*\0'],
-  [0, 'MM\0*'],
-  [0, 'II+\0'],
-  [0, 'MM\0+'],
-  [4, 'ftypavif'],
-  [4, 'ftypavis'],
-]
-/** As many bytes as a signature needs, and as many letters of base64 that hold them. */
-const headBytes = 12
-const headLetters = 16
+/** As many letters of base64 as hold what tells a format. */
+const headLetters = Math.ceil(headBytes / 3) * 4
 
-function isImage(head: Uint8Array): boolean {
-  const text = Buffer.from(head.subarray(0, headBytes)).toString('latin1')
-  return signatures.some(([offset, signature]) => text.startsWith(signature, offset))
-}
+const isImage = (head: Uint8Array): boolean => 'readable' in sniff(head)
 
 function headOfBase64(text: string, from = 0): Uint8Array {
   return Buffer.from(text.slice(from, from + headLetters), 'base64')
@@ -94,15 +77,15 @@ async function fileFault(path: string): Promise<string | null> {
       await handle.close()
     }
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
+    // The message would repeat the path, which can be a megabyte of base64 that is no image.
+    const { code } = cause as NodeJS.ErrnoException
     if (code === undefined) throw cause
-    return code === 'ENOENT' ? `there is no image file ${shown}` : `the image file ${shown} cannot be read: ${message}`
+    return code === 'ENOENT' ? `there is no image file ${shown}` : `the image file ${shown} cannot be read (${code})`
   }
 }
 
 function headFault(head: Uint8Array, what: string): string | null {
   if (head.length === 0) return `an empty image: ${what}`
-  if (isImage(head)) return null
-  const start = Array.from(head.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  return `no JPEG, PNG, WebP, GIF, TIFF or AVIF image (first bytes ${start}): ${what}`
+  const format = sniff(head)
+  return 'readable' in format ? null : `${format.refused}, not one of ${readableFormats.join(', ')}: ${what}`
 }

@@ -115,6 +115,13 @@ async function findLines(file: PlacedFile, from: number): Promise<Places> {
   return places
 }
 
+/** The last of the bytes from `from` on that do not end a text, escape a letter or end a line: images in base64 are megabytes of such. */
+function lastPlain(bytes: Uint8Array, from: number): number {
+  let next = from + 1
+  while (next < bytes.length && bytes[next] !== quote && bytes[next] !== backslash && bytes[next] !== newline) next++
+  return next - 1
+}
+
 /** The elements of an array, found by counting brackets outside of texts; whether they are valid shows when they are parsed. */
 async function findElements(file: PlacedFile, from: number): Promise<Places> {
   const places: Places = { starts: [], ends: [], lines: [] }
@@ -136,6 +143,7 @@ async function findElements(file: PlacedFile, from: number): Promise<Places> {
         if (escaped) escaped = false
         else if (byte === backslash) escaped = true
         else if (byte === quote) inText = false
+        else i = lastPlain(bytes, i)
         end = at + i + 1
         continue
       }

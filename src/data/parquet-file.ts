@@ -50,8 +50,6 @@ export class ParquetFile {
   readonly #buffer: AsyncBuffer
   readonly #groups: readonly Group[]
   readonly #bounds = new Map<Group, Promise<readonly number[]>>()
-  /** By their first rows, the last used at the end. A failure is kept too, or every row of a damaged stretch would read it again. */
-  readonly #kept = new Map<number, Promise<readonly Cells[]>>()
 
   private constructor(file: PlacedFile, buffer: AsyncBuffer, metadata: FileMetaData, columns: readonly string[]) {
     this.#file = file
@@ -84,6 +82,7 @@ export class ParquetFile {
   }
 
   async close(): Promise<void> {
+    recent = recent.filter(({ file }) => file !== this)
     await this.#file.close()
   }
 
@@ -94,11 +93,7 @@ export class ParquetFile {
     const bounds = await remembered(this.#bounds, group, () => parsing(() => this.#boundsIn(group)))
     const next = bounds.findIndex((bound) => bound > row)
     const [start, end] = [bounds[next - 1] ?? group.start, bounds[next] ?? group.end]
-    const stretch = this.#kept.get(start) ?? parsing(() => this.#read(group, start, end))
-    this.#kept.delete(start)
-    this.#kept.set(start, stretch)
-    const [oldest] = this.#kept.keys()
-    if (oldest !== undefined && this.#kept.size > keptStretches) this.#kept.delete(oldest)
+    const stretch = kept(this, start, () => parsing(() => this.#read(group, start, end)))
     return (await stretch)[row - start] ?? {}
   }
 
@@ -165,6 +160,22 @@ function checkedBytes(column: ColumnMetaData, rows: number, group: number, fileS
     throw new FileFormatError(`column ${name} of row group ${group} lies outside of the file, at ${start} with ${bytes} of ${fileSize} bytes`)
   if (!(values >= rows)) throw new FileFormatError(`column ${name} of row group ${group} has ${values} values for ${rows} rows`)
   return bytes
+}
+
+interface Stretch {
+  readonly file: ParquetFile
+  readonly start: number
+  /** A failure is kept too, or every row of a damaged stretch would read it again. */
+  readonly rows: Promise<readonly Cells[]>
+}
+
+/** Of all files together, the last used at the end: a data set can have hundreds of files, and a stretch can be a hundred megabytes. */
+let recent: readonly Stretch[] = []
+
+function kept(file: ParquetFile, start: number, read: () => Promise<readonly Cells[]>): Promise<readonly Cells[]> {
+  const found = recent.find((stretch) => stretch.file === file && stretch.start === start) ?? { file, start, rows: read() }
+  recent = [...recent.filter((stretch) => stretch !== found), found].slice(-keptStretches)
+  return found.rows
 }
 
 function remembered<K, V>(map: Map<K, Promise<V>>, key: K, make: () => Promise<V>): Promise<V> {

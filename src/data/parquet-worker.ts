@@ -51,13 +51,18 @@ async function answer({ what, source, path, columns, row }: Request): Promise<un
   return what === 'cells' ? owned(await file.cells(row)) : file[what]
 }
 
+function throwing(error: unknown): never {
+  throw error
+}
+
 port.on('message', async (request: Request) => {
   const timer = setInterval(() => port.postMessage('alive' satisfies Reply), pulse)
   try {
     port.postMessage({ value: await answer(request) } satisfies Reply)
   } catch (error) {
-    if (!(error instanceof SightlineError)) throw error
-    port.postMessage({ fault: error.message, ofFile: error instanceof FileFormatError } satisfies Reply)
+    // Not thrown here, where it would count as one more rejection that is let pass.
+    if (!(error instanceof SightlineError)) setImmediate(() => throwing(error))
+    else port.postMessage({ fault: error.message, ofFile: error instanceof FileFormatError } satisfies Reply)
   } finally {
     clearInterval(timer)
   }

@@ -51,7 +51,8 @@ export class ParquetReader {
   }
 
   #started(): Worker {
-    const worker = new Worker(new URL('./parquet-worker.ts', import.meta.url), { resourceLimits })
+    // Options of the program, such as those of --eval, are not for it.
+    const worker = new Worker(new URL('./parquet-worker.ts', import.meta.url), { resourceLimits, execArgv: [] })
     worker.on('error', () => {
       if (this.#worker === worker) this.#worker = null
     })

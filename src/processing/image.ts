@@ -3,8 +3,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp from 'sharp'
 import { ArgumentError, FileFormatError, SightlineError } from '../errors.ts'
+import { readableFormats, sniff } from '../sniff.ts'
 import { type Raster, raster } from './raster.ts'
-import { readableFormats, sniff } from './sniff.ts'
 
 /** Pixels that an image may have unless the caller says otherwise: 64 Mpixel, 192 MB of RGB. */
 export const defaultPixelLimit = 64e6

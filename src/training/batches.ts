@@ -60,6 +60,7 @@ export class Batches {
         const contexts = await contextsOf(this.#method, example, example, this.#processors, cache)
         this.#checkLengths(contexts)
         drawn.push({ sample, position: next, contexts, example })
+        failures = 0
       } catch (error) {
         if (!(error instanceof SightlineError)) throw error
         if (this.#options.onBad === 'stop') {
@@ -67,7 +68,8 @@ export class Batches {
         }
         onSkip(row, error.message)
         failures++
-        if (failures >= this.size)
+        // So many in a row hold a whole epoch, wherever they begin.
+        if (failures >= 2 * this.size - 1)
           throw new FileFormatError(`none of the ${this.size} rows can be used; row ${row}: ${error.message}`, { cause: error })
       }
     }

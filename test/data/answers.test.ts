@@ -268,11 +268,34 @@ test('answers from data sets are cleaned', () => {
 
 test('texts that are made to take long take no longer than others', () => {
   const many = 100_000
-  const texts = ['\\boxed{', '{', '\\boxed{}', '<answer>', '</answer>', '`', '"', ' ', ', ', '\\text{', '1,', '\\frac{', '$', '*', '.', '!', '9', 'answer ', '\\', ', ', ': ', '( ']
+  const texts = [
+    '\\boxed{',
+    '{',
+    '\\boxed{}',
+    '<answer>',
+    '</answer>',
+    '`',
+    '"',
+    ' ',
+    ', ',
+    '\\text{',
+    '1,',
+    '\\frac{',
+    '$',
+    '*',
+    '.',
+    '!',
+    '9',
+    'answer ',
+    '\\',
+    ', ',
+    ': ',
+    '( ',
+  ]
   const started = performance.now()
   for (const text of texts) {
     const long = text.repeat(many)
     for (const each of [long, `A${long}`, `${long}A`, `A${long}A`]) sameAnswer(each, '5')
   }
-  assert.ok(performance.now() - started < 20_000)
+  assert.ok(performance.now() - started < 10_000)
 })

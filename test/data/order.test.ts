@@ -85,7 +85,7 @@ test('the orders are those of the generator as it is published', () => {
   ] as const)
     assert.deepEqual(epoch(size, seed, k), oracle(size, BigInt(seed), BigInt(k)))
   // Runs that were started before must go on as they began.
-  assert.deepEqual(epoch(8, 0, 0), [5,7,3,1,4,6,2,0])
+  assert.deepEqual(epoch(8, 0, 0), [5, 7, 3, 1, 4, 6, 2, 0])
 })
 
 test('bad arguments are refused', () => {

@@ -12,7 +12,11 @@ import { close, random, withoutLeaks } from '../support.ts'
 import { type Case, dependencies, known, logSoftmax, oracle } from './oracle.ts'
 
 /** With a k below the 32 entries of the tests. */
-const topFive = defineMethod({ ...opsdTopK, name: 'opsd-top-5', terms: { privileged: { ...opsdTopK.terms['privileged'], over: { topK: 5, of: 'target' } } as never } })
+const topFive = defineMethod({
+  ...opsdTopK,
+  name: 'opsd-top-5',
+  terms: { privileged: { ...opsdTopK.terms['privileged'], over: { topK: 5, of: 'target' } } as never },
+})
 const all = new Map([...methods, [topFive.name, topFive]])
 
 function caseOf(seed: number): Case {
@@ -20,7 +24,9 @@ function caseOf(seed: number): Case {
   const next = random(seed)
   const ids = rollouts.map((rollout, row) => idsOf(rollout, row))
   // Old log-probabilities so far from today's that some ratios leave [0.8, 1.2]; rounded as they are stored.
-  const logprobs = ids.map((own, row) => Array.from(own, (id, t) => Math.fround((logSoftmax(logits('student', row, t))[id] ?? 0) + 0.8 * (next() - 0.5))))
+  const logprobs = ids.map((own, row) =>
+    Array.from(own, (id, t) => Math.fround((logSoftmax(logits('student', row, t))[id] ?? 0) + 0.8 * (next() - 0.5))),
+  )
   return { rollouts, groups, ids, logits, logprobs }
 }
 
@@ -28,7 +34,12 @@ function caseOf(seed: number): Case {
 function advantages(method: Method): number[] {
   const term = Object.values(method.terms).find((each) => each.kind === 'reinforce')
   if (term?.kind !== 'reinforce') return rollouts.map(() => 0)
-  return groups.flatMap((group) => advantagesOf(term.advantage, group.map((row) => rewardOf(term, rollouts[row] ?? assert.fail()))))
+  return groups.flatMap((group) =>
+    advantagesOf(
+      term.advantage,
+      group.map((row) => rewardOf(term, rollouts[row] ?? assert.fail())),
+    ),
+  )
 }
 
 test('the oracle knows every method of the registry', () => {
@@ -53,18 +64,41 @@ for (const [name, method] of all) {
           for (const [row, rollout] of rollouts.entries()) {
             const own = report.tokens[row]?.get(term)
             const tokens = rollout.pieces.map((_, t) => expected.tokens.get(term)?.get(`${row} ${t}`))
-            assert.equal(own === undefined, tokens.every((each) => each === undefined), `${term}, row ${row}`)
+            assert.equal(
+              own === undefined,
+              tokens.every((each) => each === undefined),
+              `${term}, row ${row}`,
+            )
             if (own === undefined) continue
-            close(Array.from(own.gates), tokens.map((each) => each?.gate ?? 0), tolerance, `${term}: gates of ${row}`)
-            assert.deepEqual(Array.from(own.clipped), tokens.map((each) => (each?.clipped ? 1 : 0)), `${term}: clips of ${row}`)
+            close(
+              Array.from(own.gates),
+              tokens.map((each) => each?.gate ?? 0),
+              tolerance,
+              `${term}: gates of ${row}`,
+            )
+            assert.deepEqual(
+              Array.from(own.clipped),
+              tokens.map((each) => (each?.clipped ? 1 : 0)),
+              `${term}: clips of ${row}`,
+            )
             const supervised = tokens.flatMap((each, t) => (each === undefined ? [] : [t]))
             const got = supervised.map((t) => own.values[t] as number)
-            close(got, supervised.map((t) => tokens[t]?.value ?? Number.NaN), { absolute: 1e-7, relative: 1e-6 }, `${term}: values of ${row}`)
+            close(
+              got,
+              supervised.map((t) => tokens[t]?.value ?? Number.NaN),
+              { absolute: 1e-7, relative: 1e-6 },
+              `${term}: values of ${row}`,
+            )
           }
         }
         for (const [view, tables] of world.student) {
           for (const row of tables.keys()) {
-            close(world.gradients(view, row).flat(), expected.gradient(view, row).flat(), { absolute: 1e-10, relative: 1e-6 }, `gradient of ${view}, row ${row}`)
+            close(
+              world.gradients(view, row).flat(),
+              expected.gradient(view, row).flat(),
+              { absolute: 1e-10, relative: 1e-6 },
+              `gradient of ${view}, row ${row}`,
+            )
           }
         }
         const gated = Object.values(method.terms).some((term) => term.kind === 'distill' && term.gates !== null)

@@ -95,16 +95,23 @@ interface VigosOptions {
 }
 
 /** L = L_perc + L_rea + 2 L_ref, each value clamped at 0.05 (section 2). */
-function vigos(c: Case, { perception = 'perception', reasoning = true, reference = 'reverse', through, onInvalid }: VigosOptions = {}): [string, Term][] {
+function vigos(
+  c: Case,
+  { perception = 'perception', reasoning = true, reference = 'reverse', through, onInvalid }: VigosOptions = {},
+): [string, Term][] {
   const { logits, rollouts } = c
   const valid = (row: number): boolean => rollouts[row]?.valid === true
   const all = everything(c)
   const also = (own: (row: number) => number[]) => (row: number) => (onInvalid && !valid(row) ? all(row) : own(row))
-  const span = (row: number): number[] => (valid(row) ? all(row).filter((t) => t >= at([rollouts[row]?.reasoning ?? 0], 0) && t < at([rollouts[row]?.boxed ?? 0], 0)) : [])
+  const span = (row: number): number[] =>
+    valid(row) ? all(row).filter((t) => t >= at([rollouts[row]?.reasoning ?? 0], 0) && t < at([rollouts[row]?.boxed ?? 0], 0)) : []
   const limit = 0.05
   const terms: [string, Term][] = []
   if (perception !== null)
-    terms.push(['perception', { ...plain, limit, on: also(labelled(c, 'd')), at: (r, t) => forward(logits('student', r, t), logits(perception, r, t)) }])
+    terms.push([
+      'perception',
+      { ...plain, limit, on: also(labelled(c, 'd')), at: (r, t) => forward(logits('student', r, t), logits(perception, r, t)) },
+    ])
   if (reasoning)
     terms.push([
       'reasoning',
@@ -234,7 +241,10 @@ export interface Expected {
   readonly scale: number
   /** Gradients by view and row, [t][v]. */
   readonly gradient: (view: string, row: number) => number[][]
-  readonly terms: ReadonlyMap<string, { readonly sum: number; readonly count: number; readonly value: number; readonly clipped: number; readonly seen: number }>
+  readonly terms: ReadonlyMap<
+    string,
+    { readonly sum: number; readonly count: number; readonly value: number; readonly clipped: number; readonly seen: number }
+  >
   /** By term: what is known of a token. */
   readonly tokens: ReadonlyMap<string, ReadonlyMap<string, { readonly value: number; readonly clipped: boolean; readonly gate: number }>>
 }
@@ -263,7 +273,11 @@ export function oracle(method: string, c: Case): Expected {
         summary.clipped += clipped ? 1 : 0
         summary.seen++
         summary.sum += gate * share * count * Math.min(value, term.limit)
-        if (value <= term.limit) slopes.set(`${term.view} ${row} ${t}`, slope.map((x) => x * gate * share * term.weight))
+        if (value <= term.limit)
+          slopes.set(
+            `${term.view} ${row} ${t}`,
+            slope.map((x) => x * gate * share * term.weight),
+          )
       }
     }
     loss += count === 0 ? 0 : (term.weight * summary.sum) / count
@@ -274,7 +288,11 @@ export function oracle(method: string, c: Case): Expected {
   const summed = (names: readonly string[]): Map<string, number[]> => {
     const sums = new Map<string, number[]>()
     for (const name of names)
-      for (const [place, slope] of parts.get(name) ?? []) sums.set(place, slope.map((x, v) => x + (sums.get(place)?.[v] ?? 0)))
+      for (const [place, slope] of parts.get(name) ?? [])
+        sums.set(
+          place,
+          slope.map((x, v) => x + (sums.get(place)?.[v] ?? 0)),
+        )
     return sums
   }
   const norm = (names: readonly string[]): number => Math.sqrt(total([...summed(names).values()].flat().map((x) => x * x)))
@@ -284,6 +302,8 @@ export function oracle(method: string, c: Case): Expected {
   return {
     ...{ loss: scale * loss, scale, terms: summaries, tokens },
     gradient: (view, row) =>
-      Array.from(c.rollouts[row]?.pieces ?? [], (_, t) => (gradients.get(`${view} ${row} ${t}`) ?? new Array<number>(32).fill(0)).map((x) => scale * x)),
+      Array.from(c.rollouts[row]?.pieces ?? [], (_, t) =>
+        (gradients.get(`${view} ${row} ${t}`) ?? new Array<number>(32).fill(0)).map((x) => scale * x),
+      ),
   }
 }

@@ -21,7 +21,11 @@ interface Variant {
 }
 
 interface Reference {
-  readonly rollouts: readonly { readonly pieces: readonly string[]; readonly description: readonly number[] | null; readonly reasoning: readonly number[] | null }[]
+  readonly rollouts: readonly {
+    readonly pieces: readonly string[]
+    readonly description: readonly number[] | null
+    readonly reasoning: readonly number[] | null
+  }[]
   readonly logits: Readonly<Record<string, readonly (readonly (readonly number[])[])[]>>
   readonly variants: readonly Variant[]
 }
@@ -34,7 +38,8 @@ const own: Rollout[] = reference.rollouts.map(({ pieces, reasoning }) => ({
 
 /** The method with other clips and another temperature. */
 function changed(method: Method, { token, first, last, temperature }: Variant): Method {
-  const clip = (bounds: { first?: number | null; last?: number | null }) => (Object.values({ token, ...bounds }).some((each) => each !== null) ? { token, ...bounds } : null)
+  const clip = (bounds: { first?: number | null; last?: number | null }) =>
+    Object.values({ token, ...bounds }).some((each) => each !== null) ? { token, ...bounds } : null
   const { perception, reasoning, reference: fallback } = method.terms
   assert.ok(perception?.kind === 'distill' && reasoning?.kind === 'distill' && fallback?.kind === 'distill')
   return defineMethod({
@@ -51,11 +56,13 @@ for (const variant of reference.variants) {
   test(`vigos-released equals the released code: ${variant.name}`, () => {
     withoutLeaks(() => {
       for (const tokensPerPass of [1, 1000]) {
-        const logits = (view: string, row: number, t: number): readonly number[] => reference.logits[view]?.[row]?.[t] ?? assert.fail(`${view} ${row} ${t}`)
+        const logits = (view: string, row: number, t: number): readonly number[] =>
+          reference.logits[view]?.[row]?.[t] ?? assert.fail(`${view} ${row} ${t}`)
         using world = new World(changed(vigosReleased, variant), { rollouts: own, logits, tokensPerPass })
         const report = world.accumulate()
         close([report.loss], [variant.loss], { relative: 1e-6, absolute: 0 }, 'loss')
-        for (const [name, { loss }] of report.terms) close([loss.sum / loss.count], [variant.terms[name] ?? Number.NaN], { relative: 1e-6, absolute: 0 }, name)
+        for (const [name, { loss }] of report.terms)
+          close([loss.sum / loss.count], [variant.terms[name] ?? Number.NaN], { relative: 1e-6, absolute: 0 }, name)
         for (const [row, tokens] of variant.gradient.entries()) {
           const expected = tokens.flatMap((token) => (token === 0 ? new Array<number>(V).fill(0) : token))
           close(world.gradients('student', row).flat(), expected, { relative: 1e-6, absolute: 1e-11 }, `gradient of row ${row}`)
@@ -77,7 +84,10 @@ test('as data, the paper and the released code differ in a prefill, in what one 
     },
     vigos,
   )
-  assert.deepEqual([perception.prefill, reasoning.reads, terms['reasoning'].on], ['', { from: 'reasoning' }, { valid: { from: 'reasoning', through: 'answer' } }])
+  assert.deepEqual(
+    [perception.prefill, reasoning.reads, terms['reasoning'].on],
+    ['', { from: 'reasoning' }, { valid: { from: 'reasoning', through: 'answer' } }],
+  )
 })
 
 test('as numbers, the released code also supervises the delimiters within reasoning and answer', () => {

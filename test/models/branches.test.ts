@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { ArgumentError } from '../../src/errors.ts'
-import { type Branch, branchHidden, tokensOf, type Trunk, trunksOf } from '../../src/models/branches.ts'
+import { type Branch, branchHidden, type Trunk, tokensOf, trunksOf } from '../../src/models/branches.ts'
 import { plainRun, type Run } from '../../src/models/linear.ts'
 import { attachLora } from '../../src/models/lora.ts'
 import type { ImageFeatures, Model } from '../../src/models/model.ts'
@@ -15,7 +15,7 @@ import { noGrad, scope } from '../../src/torch/context.ts'
 import { int64 } from '../../src/torch/create.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
 import { close, randomTensor, withoutLeaks } from '../support.ts'
-import { caseOf, families, type FamilyName, folderOf, imagesOf, referenceOf } from './goldens.ts'
+import { caseOf, type FamilyName, families, folderOf, imagesOf, referenceOf } from './goldens.ts'
 import { fillB } from './passes.ts'
 
 const [image, visionStart, visionEnd] = [492, 489, 490]
@@ -74,11 +74,20 @@ test('what begins alike is gathered, images being the same objects', () => {
     const trunks = trunksOf(branches)
     const found = trunks.map((trunk) => [trunk.shared, trunk.branches.map((each) => branches.indexOf(each))])
     // 14 of header, 6 of the image and 4 of text, the last of which the first branch needs; header, image, text, and 14 of the other image.
-    assert.deepEqual(found, [[23, [0, 1]], [37, [2, 3]], [19, [4, 5]], [0, [6]], [0, [7]]])
+    assert.deepEqual(found, [
+      [23, [0, 1]],
+      [37, [2, 3]],
+      [19, [4, 5]],
+      [0, [6]],
+      [0, [7]],
+    ])
     assert.equal(tokensOf(trunks), 23 + 7 + 10 + 37 + 3 + 5 + 19 + 4 + 3 + 4 + 16)
     // Equal ids are not enough: features of another object may be another image's.
     const twin = branches.slice(0, 2).map((each, i) => (i === 0 ? each : { ...each, images: [copy] }))
-    assert.deepEqual(trunksOf(twin).map(({ shared }) => shared), [0, 0])
+    assert.deepEqual(
+      trunksOf(twin).map(({ shared }) => shared),
+      [0, 0],
+    )
     assert.deepEqual(trunksOf([]), [])
   })
 })
@@ -86,20 +95,32 @@ test('what begins alike is gathered, images being the same objects', () => {
 test('short beginnings are not worth sharing, needed tokens are never shared, and joining must not cost more than it saves', () => {
   const plain = (length: number, end: number, needed = length): Branch => branch([...text(length, 5), end, end], [], needed)
   const sharedBy = (...branches: Branch[]): unknown => trunksOf(branches).map(({ shared, branches: own }) => [shared, own.length])
-  assert.deepEqual(sharedBy(plain(15, 1), plain(15, 2)), [[0, 1], [0, 1]])
+  assert.deepEqual(sharedBy(plain(15, 1), plain(15, 2)), [
+    [0, 1],
+    [0, 1],
+  ])
   assert.deepEqual(sharedBy(plain(16, 1), plain(16, 2)), [[16, 2]])
   assert.deepEqual(sharedBy(plain(40, 1, 20), plain(40, 2)), [[20, 2]])
   assert.deepEqual(sharedBy(plain(40, 1), plain(40, 2, 20)), [[20, 2]])
-  assert.deepEqual(sharedBy(plain(40, 1, 0), plain(40, 2)), [[0, 1], [0, 1]])
+  assert.deepEqual(sharedBy(plain(40, 1, 0), plain(40, 2)), [
+    [0, 1],
+    [0, 1],
+  ])
   // The third would cut 100 shared by two to 20: 80 lost, 20 won. With 60 it wins more than it costs.
   const long = [plain(100, 1), plain(100, 2)]
-  assert.deepEqual(sharedBy(...long, plain(20, 3)), [[100, 2], [0, 1]])
+  assert.deepEqual(sharedBy(...long, plain(20, 3)), [
+    [100, 2],
+    [0, 1],
+  ])
   assert.deepEqual(sharedBy(...long, plain(60, 3)), [[60, 3]])
   // Of two trunks it joins the one with which it shares more.
   const other = branch([...text(30, 5), ...text(20, 7), 1], [], 50)
   assert.deepEqual(sharedBy(plain(17, 9), other, branch([...text(30, 5), ...text(20, 7), 2], [], 50)), [[17, 3]])
   const apart = branch([...text(100, 5).slice(0, 20), ...text(90, 77)], [], 100)
-  assert.deepEqual(sharedBy(...long, apart, branch([...Array.from(apart.ids), 3], [], 100)), [[100, 2], [100, 2]])
+  assert.deepEqual(sharedBy(...long, apart, branch([...Array.from(apart.ids), 3], [], 100)), [
+    [100, 2],
+    [100, 2],
+  ])
 })
 
 for (const family of families) {
@@ -115,7 +136,11 @@ for (const family of families) {
           close(all.get(each) ?? assert.fail(), alone(model, each, plainRun), { absolute: 2e-5, relative: 1e-5 }, `branch ${i}`)
         }
         // Any trunks will do, and nothing shared is nothing but packing.
-        const separate = together(model, branches.map((each) => ({ shared: 0, branches: [each] })), plainRun)
+        const separate = together(
+          model,
+          branches.map((each) => ({ shared: 0, branches: [each] })),
+          plainRun,
+        )
         for (const [i, each] of branches.entries()) {
           close(separate.get(each) ?? assert.fail(), alone(model, each, plainRun), { absolute: 2e-5, relative: 1e-5 }, `branch ${i}, packed`)
         }
@@ -167,7 +192,10 @@ test('recomputed blocks cannot share a beginning while gradients are recorded', 
     scope(() => {
       const branches = [1, 2].map((end) => branch([...text(20, 5), end, end], [], 20))
       const trunks = trunksOf(branches)
-      assert.throws(() => branchHidden(model, trunks, recompute), (error) => error instanceof ArgumentError && /give trunks with shared = 0/.test(error.message))
+      assert.throws(
+        () => branchHidden(model, trunks, recompute),
+        (error) => error instanceof ArgumentError && /give trunks with shared = 0/.test(error.message),
+      )
       const separate = branches.map((each) => ({ shared: 0, branches: [each] }))
       const [a, b] = [together(model, separate, recompute), noGrad(() => together(model, trunks, recompute))]
       for (const each of branches) close(a.get(each) ?? assert.fail(), b.get(each) ?? assert.fail(), { absolute: 2e-5, relative: 1e-5 })
@@ -185,7 +213,10 @@ test('a beginning that ends inside an image is refused, and leaves nothing behin
         const [square] = features('qwen2_5_vl', model, plainRun, ['square'])
         assert.ok(square)
         const branches = [1, 2].map((end) => branch([...text(16, 5), ...shown(square), end], [square], 22))
-        assert.throws(() => branchHidden(model, [{ shared: 18, branches }], plainRun), (error) => error instanceof ArgumentError && /ends inside an image/.test(error.message))
+        assert.throws(
+          () => branchHidden(model, [{ shared: 18, branches }], plainRun),
+          (error) => error instanceof ArgumentError && /ends inside an image/.test(error.message),
+        )
       }),
     )
   })

@@ -9,7 +9,7 @@ import { ArgumentError } from '../../src/errors.ts'
 import { decodeImage } from '../../src/processing/image.ts'
 import { type ImageRule, readImageRule } from '../../src/processing/image-rule.ts'
 import { openProcessor } from '../../src/processing/processor.ts'
-import { sniff } from '../../src/processing/sniff.ts'
+import { sniff } from '../../src/sniff.ts'
 import { Tokenizer } from '../../src/processing/tokenizer.ts'
 import { golden } from './goldens.ts'
 

@@ -5,15 +5,15 @@ import test from 'node:test'
 import { ArgumentError } from '../../src/errors.ts'
 import { vgs } from '../../src/methods/vgs.ts'
 import { vigos } from '../../src/methods/vigos.ts'
-import type { Raster } from '../../src/processing/raster.ts'
 import { openProcessor } from '../../src/processing/processor.ts'
+import type { Raster } from '../../src/processing/raster.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
-import { contextsOf, type Example, promptOf } from '../../src/supervision/contexts.ts'
+import { borrowsImages, contextsOf, type Example, ImageCache, promptOf } from '../../src/supervision/contexts.ts'
 import type { Method, View } from '../../src/supervision/method.ts'
 import { folderOf } from '../models/goldens.ts'
 
 const picture = (height: number, width: number, value: number): Raster => ({ data: new Uint8Array(height * width * 3).fill(value), height, width })
-const [small, wide] = [picture(56, 56, 200), picture(56, 112, 90)]
+const [small, wide] = [picture(56, 84, 200), picture(56, 112, 90)]
 const example: Example = { problem: 'How many?', reference: 'Three.', images: [small] }
 const next: Example = { problem: 'Which?', reference: 'That.', images: [wide] }
 
@@ -46,8 +46,18 @@ test('images stand before the text, or where the problem marks them', () => {
   assert.deepEqual(turn('<image>How many?', []), ['How many?'])
   assert.deepEqual(turn('In <image> and in <image>?', []), ['In  and in ?'])
   assert.deepEqual(turn('', [small]), [0])
-  for (const [problem, marks] of [['<image> or <image>?', 2], ['<image><image><image>', 3]] as const)
-    assert.throws(() => turn(problem, [small]), (error) => error instanceof ArgumentError && error.message.includes(`the problem marks ${marks} images with <image>, but 1 are given`))
+  for (const [problem, marks] of [
+    ['<image> or <image>?', 2],
+    ['<image><image><image>', 3],
+  ] as const)
+    assert.throws(
+      () => turn(problem, [small]),
+      (error) => error instanceof ArgumentError && error.message.includes(`the problem marks ${marks} images with <image>, but 1 are given`),
+    )
+})
+
+test('fewer marks than images are refused too', () => {
+  assert.throws(() => userTurn(viewOf({}), bare, { ...example, problem: 'In <image>?' }, [small, wide]), /marks 1 images with <image>, but 2 are given/)
 })
 
 test('problem and reference are filled in once: what they hold is not filled again', () => {
@@ -74,7 +84,11 @@ test("ViGOS's views: prompts, prefills, one image object, and no view that no te
   const text = (name: string): string => without(contexts.get(name)?.text ?? assert.fail(name))
   const image = '<|vision_start|>*<|vision_end|>'
   assert.ok(text('perception').endsWith(`<|im_start|>user\n${image}<|im_end|>\n<|im_start|>assistant\n<description>`))
-  for (const [name, prefill] of [['student', '<description>'], ['reasoning', '<think>'], ['reference', '<description>']] as const) {
+  for (const [name, prefill] of [
+    ['student', '<description>'],
+    ['reasoning', '<think>'],
+    ['reference', '<description>'],
+  ] as const) {
     assert.ok(text(name).includes(`<|im_start|>user\n${image}How many?\n\n`), text(name))
     assert.ok(text(name).endsWith(`<|im_start|>assistant\n${prefill}`))
     assert.equal(text(name).includes('Three.'), name !== 'student')
@@ -156,5 +170,22 @@ test("a teacher's views are read by its own processor, with the system turn of t
   const [a, b] = ['student', 'teacher'].map((name) => contexts.get(name)?.images[0])
   assert.ok(a && b && a !== b)
   assert.deepEqual(b, await teacher.encodeImage(small))
-  await assert.rejects(contextsOf(vgs, example, next, alone), (error) => error instanceof ArgumentError && /the view teacher has a teacher's weights, but no teacher is given; set teacher\.path/.test(error.message))
+  await assert.rejects(
+    contextsOf(vgs, example, next, alone),
+    (error) =>
+      error instanceof ArgumentError && /the view teacher has a teacher's weights, but no teacher is given; set teacher\.path/.test(error.message),
+  )
+})
+
+test('a cache of images outlives a sample: what was decoded for one is there for the next', async () => {
+  const cache = new ImageCache()
+  const first = await contextsOf(seeing, example, next, alone, cache)
+  const second = await contextsOf(seeing, next, example, alone, cache)
+  assert.equal(first.get('own')?.images[0], second.get('other')?.images[0])
+  assert.equal(first.get('other')?.images[0], second.get('own')?.images[0])
+  // Another processor makes its own.
+  const [a, b] = [await cache.of(student, [small]), await cache.of(teacher, [small])]
+  assert.equal(a[0], first.get('own')?.images[0])
+  assert.notEqual(a[0], b[0])
+  assert.deepEqual([borrowsImages(seeing), borrowsImages(vigos)], [true, false])
 })

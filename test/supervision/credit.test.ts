@@ -13,9 +13,12 @@ test('a rollout earns what its term pays for a correct answer and for a valid fo
   const term = grpo.terms['correctness']
   assert.ok(term?.kind === 'reinforce')
   const paying = (rewards: ReinforceTerm['rewards']): number[] =>
-    [[true, true], [true, false], [false, true], [false, false]].map(([correct, valid]) =>
-      rewardOf({ ...term, rewards }, { correct: correct === true, valid: valid === true }),
-    )
+    [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ].map(([correct, valid]) => rewardOf({ ...term, rewards }, { correct: correct === true, valid: valid === true }))
   assert.deepEqual(paying({ correct: 1 }), [1, 1, 0, 0])
   assert.deepEqual(paying({ valid: 0.25 }), [0.25, 0, 0.25, 0])
   assert.deepEqual(paying({ correct: 2, valid: 0.5 }), [2.5, 2, 0.5, 0])
@@ -33,7 +36,10 @@ test('advantages: less the mean, over the sample standard deviation or not', () 
 test('equal rewards give exactly zero, one rollout alone too', () => {
   for (const kind of ['group', 'groupCentred'] as const) {
     for (const rewards of [[1], [0, 0], [0.1, 0.1, 0.1], new Array<number>(7).fill(1 / 3)]) {
-      assert.deepEqual(advantagesOf(kind, rewards), rewards.map(() => 0))
+      assert.deepEqual(
+        advantagesOf(kind, rewards),
+        rewards.map(() => 0),
+      )
     }
   }
 })

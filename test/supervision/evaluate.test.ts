@@ -63,7 +63,9 @@ test('views that agree give exactly zero loss and exactly zero gradient', () => 
     for (const dtype of ['float32', 'float64'] as const) {
       const { loss, gradients } = runOf(method, { logits: same, dtype })
       // log p₀ + log q − log q₀ rounds twice before it is compared with log p, so a target of three views is equal only up to rounding.
-      const summed = Object.values(method.terms).some((term) => term.kind === 'distill' && typeof term.target !== 'string' && term.target.sum.length > 1)
+      const summed = Object.values(method.terms).some(
+        (term) => term.kind === 'distill' && typeof term.target !== 'string' && term.target.sum.length > 1,
+      )
       const bound = !summed ? 0 : dtype === 'float32' ? 1e-6 : 1e-14
       assert.ok(Math.abs(loss) <= bound, `${method.name}, ${dtype}: loss ${loss}`)
       const largest = Math.max(...gradients.map(Math.abs))
@@ -82,7 +84,11 @@ test('γ = 0 and λ = 0 make VGS standard distillation times η, and with η = 1
   assert.ok(one.gradients.slice(count).every((each) => each === 0))
   const scaled = runOf(weighted(vgs, { visual: 0, preservation: 0 }), { logits })
   close([scaled.loss], [0.41 * standard.loss], { absolute: 0, relative: 1e-12 })
-  close(scaled.gradients.slice(0, count), standard.gradients.map((each) => 0.41 * each), { absolute: 1e-18, relative: 1e-12 })
+  close(
+    scaled.gradients.slice(0, count),
+    standard.gradients.map((each) => 0.41 * each),
+    { absolute: 1e-18, relative: 1e-12 },
+  )
 })
 
 test('a term of weight 0 asks nobody: no view is run for it', () => {
@@ -90,11 +96,20 @@ test('a term of weight 0 asks nobody: no view is run for it', () => {
   using cut = new World(weighted(vgs, { visual: 0, preservation: 0 }), { logits })
   const report = cut.accumulate()
   assert.deepEqual([[...cut.seen.student], [...cut.seen.teacher]], [['student'], ['teacher']])
-  assert.deepEqual(report.dependencies, rollouts.map(() => null))
+  assert.deepEqual(
+    report.dependencies,
+    rollouts.map(() => null),
+  )
   assert.deepEqual([...report.terms.keys()], ['standard'])
   using full = new World(vgs, { logits })
   full.accumulate()
-  assert.deepEqual([[...full.seen.student].sort(), [...full.seen.teacher].sort()], [['student', 'studentBlind'], ['teacher', 'teacherBlind']])
+  assert.deepEqual(
+    [[...full.seen.student].sort(), [...full.seen.teacher].sort()],
+    [
+      ['student', 'studentBlind'],
+      ['teacher', 'teacherBlind'],
+    ],
+  )
 })
 
 test('α = 0 makes the mixture GRPO; equal rewards give a zero gradient', () => {
@@ -147,7 +162,11 @@ test('accumulating twice adds up', () => {
   const once = world.allGradients()
   const second = world.accumulate()
   assert.equal(first.loss, second.loss)
-  close(world.allGradients(), once.map((each) => 2 * each), exact)
+  close(
+    world.allGradients(),
+    once.map((each) => 2 * each),
+    exact,
+  )
 })
 
 test('η is the ratio of the norms of two separately computed gradients, and multiplies loss and gradient', () => {
@@ -163,13 +182,21 @@ test('η is the ratio of the norms of two separately computed gradients, and mul
   assert.equal(world.evaluator.scale, null)
   const report = world.accumulate(1)
   close([report.scale, report.loss, world.evaluator.scale ?? Number.NaN], [eta, eta * full.loss, eta], { absolute: 0, relative: 1e-6 })
-  close(world.allGradients(), full.gradients.map((each) => eta * each), { absolute: 1e-12, relative: 1e-6 })
+  close(
+    world.allGradients(),
+    full.gradients.map((each) => eta * each),
+    { absolute: 1e-12, relative: 1e-6 },
+  )
   // Kept until the step is a multiple of 3, and measured again then.
   world.clear()
   world.evaluator.scale = 0.125
   const kept = world.accumulate(2)
   close([kept.scale, kept.loss], [0.125, full.loss / 8], { absolute: 0, relative: 1e-9 })
-  close(world.allGradients(), full.gradients.map((each) => each / 8), { absolute: 1e-14, relative: 1e-9 })
+  close(
+    world.allGradients(),
+    full.gradients.map((each) => each / 8),
+    { absolute: 1e-14, relative: 1e-9 },
+  )
   world.clear()
   close([world.accumulate(3).scale], [eta], { absolute: 0, relative: 1e-6 })
 })

@@ -14,14 +14,27 @@ test('quantiles are those of numpy.quantile', () => {
   const values = Float64Array.of(0.1, 0.4, 0.4, 1.5, 2, 7)
   // numpy.quantile([0.1, 0.4, 0.4, 1.5, 2, 7], [0, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 0.99, 1])
   const expected = [0.1, 0.25, 0.4, 0.4, 0.95, 1.75, 4.5, 6.75, 7]
-  close([0, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 0.99, 1].map((q) => quantile(values, q)), expected, { absolute: 1e-14, relative: 1e-14 })
-  assert.deepEqual([0, 0.3, 0.99].map((q) => quantile(Float64Array.of(5), q)), [5, 5, 5])
+  close(
+    [0, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 0.99, 1].map((q) => quantile(values, q)),
+    expected,
+    { absolute: 1e-14, relative: 1e-14 },
+  )
+  assert.deepEqual(
+    [0, 0.3, 0.99].map((q) => quantile(Float64Array.of(5), q)),
+    [5, 5, 5],
+  )
   close([quantile(Float64Array.of(1, 2), 0.7)], [1.7], { absolute: 1e-15, relative: 0 })
 })
 
 test('gates: the highest quantile that a token exceeds counts; ties do not exceed', () => {
   const values = Float64Array.of(5, 1, 4, 2, 3)
-  const gate = gateOf([{ above: 0.25, factor: 0.5 }, { above: 0.5, factor: -2 }], values)
+  const gate = gateOf(
+    [
+      { above: 0.25, factor: 0.5 },
+      { above: 0.5, factor: -2 },
+    ],
+    values,
+  )
   // Thresholds 2 and 3.
   assert.deepEqual([1, 2, 2.001, 3, 3.001, 9].map(gate), [0, 0, 0.5, 0.5, -2, -2])
   assert.deepEqual(Array.from(values), [5, 1, 4, 2, 3])
@@ -68,17 +81,68 @@ function plansOf(mean: 'tokens' | 'responses', on: Record<string, Term['on']>): 
 }
 
 test('claims: valid rollouts by segment, invalid ones whole, and each token its share of the mean', () => {
-  const on = { first: { valid: 'description' }, second: { valid: ['reasoning', 'answer'], invalid: 'all' }, third: 'all', fourth: { invalid: 'all' } } as const
+  const on = {
+    first: { valid: 'description' },
+    second: { valid: ['reasoning', 'answer'], invalid: 'all' },
+    third: 'all',
+    fourth: { invalid: 'all' },
+  } as const
   assert.deepEqual(plansOf('tokens', on), [
-    ['first', 3, [[0, [0, 1], 1 / 3], [2, [0], 1 / 3]]],
-    ['second', 5, [[0, [3], 1 / 5], [1, [0, 1, 2], 1 / 5], [2, [1], 1 / 5]]],
-    ['third', 10, [[0, [0, 1, 2, 3], 1 / 10], [1, [0, 1, 2], 1 / 10], [2, [0, 1, 2], 1 / 10]]],
+    [
+      'first',
+      3,
+      [
+        [0, [0, 1], 1 / 3],
+        [2, [0], 1 / 3],
+      ],
+    ],
+    [
+      'second',
+      5,
+      [
+        [0, [3], 1 / 5],
+        [1, [0, 1, 2], 1 / 5],
+        [2, [1], 1 / 5],
+      ],
+    ],
+    [
+      'third',
+      10,
+      [
+        [0, [0, 1, 2, 3], 1 / 10],
+        [1, [0, 1, 2], 1 / 10],
+        [2, [0, 1, 2], 1 / 10],
+      ],
+    ],
     ['fourth', 3, [[1, [0, 1, 2], 1 / 3]]],
   ])
   assert.deepEqual(plansOf('responses', on), [
-    ['first', 2, [[0, [0, 1], 1 / 4], [2, [0], 1 / 2]]],
-    ['second', 3, [[0, [3], 1 / 3], [1, [0, 1, 2], 1 / 9], [2, [1], 1 / 3]]],
-    ['third', 3, [[0, [0, 1, 2, 3], 1 / 12], [1, [0, 1, 2], 1 / 9], [2, [0, 1, 2], 1 / 9]]],
+    [
+      'first',
+      2,
+      [
+        [0, [0, 1], 1 / 4],
+        [2, [0], 1 / 2],
+      ],
+    ],
+    [
+      'second',
+      3,
+      [
+        [0, [3], 1 / 3],
+        [1, [0, 1, 2], 1 / 9],
+        [2, [1], 1 / 3],
+      ],
+    ],
+    [
+      'third',
+      3,
+      [
+        [0, [0, 1, 2, 3], 1 / 12],
+        [1, [0, 1, 2], 1 / 9],
+        [2, [0, 1, 2], 1 / 9],
+      ],
+    ],
     ['fourth', 1, [[1, [0, 1, 2], 1 / 3]]],
   ])
   assert.deepEqual(plansOf('tokens', { only: { valid: 'delimiters' } }), [['only', 1, [[0, [2], 1]]]])

@@ -43,10 +43,18 @@ export const rollouts: readonly Rollout[] = [
     ...{ reasoning: 5, boxed: 11, correct: true },
   }),
   rolloutOf(['no', ' tags', ' here', ' at', ' all', '<eos>'], 'oooooE', { valid: false }),
-  rolloutOf(['dog', '</description><think>', 'two', ' x', '</think>', '\\boxed{', '4', '}', '\n'], 'd-rr--a-o', { reasoning: 2, boxed: 8, correct: true }),
+  rolloutOf(['dog', '</description><think>', 'two', ' x', '</think>', '\\boxed{', '4', '}', '\n'], 'd-rr--a-o', {
+    reasoning: 2,
+    boxed: 8,
+    correct: true,
+  }),
   rolloutOf(['a', ' b', ' c', ' d', '</description>', '<think>', 'e', '</think>\\boxed{', 'f', 'g', '}'], 'dddd--r-aa-', { reasoning: 6, boxed: 11 }),
   rolloutOf(['x', '</description>', '<think>', 'never', ' ends', ' here', ' or', ' there'], 'oooooooo', { valid: false }),
-  rolloutOf(['q', '</description>\n', '<think>', 'w', ' e', ' r', '</think>', '\\boxed{z', '}'], 'd--rrr---', { reasoning: 3, boxed: 9, correct: true }),
+  rolloutOf(['q', '</description>\n', '<think>', 'w', ' e', ' r', '</think>', '\\boxed{z', '}'], 'd--rrr---', {
+    reasoning: 3,
+    boxed: 9,
+    correct: true,
+  }),
 ]
 export const groups: readonly (readonly number[])[] = [
   [0, 1],
@@ -164,7 +172,10 @@ export class World implements Disposable {
       }
       const model = {
         ...{ device: 'cpu', dtype, language: { head }, config: { tokens: { image: -1 } } },
-        positions: ({ ids }: Pick<Branch, 'ids'>) => ({ ids: Int32Array.from({ length: 3 * ids.length }, (_, i) => i % ids.length), next: ids.length }),
+        positions: ({ ids }: Pick<Branch, 'ids'>) => ({
+          ids: Int32Array.from({ length: 3 * ids.length }, (_, i) => i % ids.length),
+          next: ids.length,
+        }),
         encodeImages: (): ImageFeatures[] => [],
         run,
       }

@@ -15,21 +15,24 @@ import { configOf, questions, sameRun, temporaryFolder } from './runs.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const kills = 20
 
-/** When a process is killed. `moment`: what to wait for, given the run folder; then some time goes by. */
+/** When a process is killed: after so many changes of a file, or of names in a folder, and then up to some milliseconds. */
 const moments = {
-  'while it starts': { moment: async () => {}, upTo: 700 },
-  'while it trains': { moment: (run: string) => change(join(run, 'events.jsonl')), upTo: 150 },
-  'while it writes a checkpoint': { moment: (run: string) => change(join(run, 'checkpoints'), '.tmp-'), upTo: 6 },
-  'after a line of metrics': { moment: (run: string) => change(join(run, 'metrics.jsonl')), upTo: 2 },
+  'while it starts': { place: '', prefix: '', changes: 0, upTo: 700 },
+  'while it trains': { place: 'metrics.jsonl', prefix: '', changes: 3, upTo: 150 },
+  'while it writes a checkpoint': { place: 'checkpoints', prefix: '.tmp-', changes: 8, upTo: 5 },
+  'between two files': { place: 'events.jsonl', prefix: '', changes: 6, upTo: 2 },
 } as const
 const kinds = Object.keys(moments) as (keyof typeof moments)[]
 
-/** When a file, or a name in a folder that begins with `prefix`, changes. */
-async function change(path: string, prefix = ''): Promise<void> {
+async function changed(path: string, prefix: string, times: number): Promise<void> {
+  if (times === 0) return
   while (!existsSync(path)) await sleep(5)
   await new Promise<void>((resolve) => {
+    let left = times
     const watcher = watch(path, (_, name) => {
       if (!(name ?? '').startsWith(prefix)) return
+      left--
+      if (left > 0) return
       watcher.close()
       resolve()
     })
@@ -37,8 +40,11 @@ async function change(path: string, prefix = ''): Promise<void> {
   })
 }
 
-function start(context: TestContext, config: string): { readonly pid: number; readonly end: Promise<number | string | null>; kill(): void } {
-  const child = spawn(process.execPath, ['src/cli/main.ts', 'train', config, '--resume', '--quiet'], { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
+function start(context: TestContext, config: string): { readonly end: Promise<number | string | null>; kill(): void } {
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'train', config, '--resume', '--quiet'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   context.after(() => child.kill('SIGKILL'))
   let errors = ''
   child.stderr.on('data', (piece: Buffer) => {
@@ -47,7 +53,7 @@ function start(context: TestContext, config: string): { readonly pid: number; re
   const end = new Promise<number | string | null>((resolve, reject) => {
     child.on('close', (status, signal) => (errors === '' ? resolve(signal ?? status) : reject(new Error(errors))))
   })
-  return { pid: child.pid as number, end, kill: () => void child.kill('SIGKILL') }
+  return { end, kill: () => void child.kill('SIGKILL') }
 }
 
 test(`killed ${kills} times = never killed`, { timeout: 120_000 }, async (context) => {
@@ -60,7 +66,7 @@ test(`killed ${kills} times = never killed`, { timeout: 120_000 }, async (contex
         adapter: { rank: 2, dropout: 0.2 },
         method: 'opsd-ema',
         rollout: { maxTokens: 3 },
-        optimisation: { batch: 2, steps: 60, rate: 1e-3 },
+        optimisation: { batch: 2, steps: 26, rate: 1e-3 },
         checkpoints: { every: 1 },
         run: { folder: join(place, 'run'), transcripts: { every: 3, rollouts: 1 } },
       })
@@ -75,18 +81,21 @@ test(`killed ${kills} times = never killed`, { timeout: 120_000 }, async (contex
   for (let i = 0; i < kills; i++) {
     const kind = kinds[i % kinds.length] as (typeof kinds)[number]
     const child = start(context, files.killed.path)
-    const { moment, upTo } = moments[kind]
-    await Promise.race([moment(files.killed.run).then(() => sleep(next() * upTo)), child.end])
+    const { place, prefix, changes, upTo } = moments[kind]
+    const moment = changed(join(files.killed.run, place), prefix, Math.ceil(next() * changes)).then(() => sleep(next() * upTo))
+    await Promise.race([moment, child.end])
     child.kill()
     assert.equal(await child.end, 'SIGKILL', `kill ${i + 1} came too late: the run was finished`)
     when[kind] = (when[kind] ?? 0) + 1
   }
-  assert.deepEqual(Object.values(when), kinds.map(() => kills / kinds.length))
+  assert.deepEqual(
+    Object.values(when),
+    kinds.map(() => kills / kinds.length),
+  )
   assert.equal(await start(context, files.killed.path).end, 0)
   assert.equal(await start(context, files.whole.path).end, 0)
   sameRun(files.killed.run, files.whole.run, 'killed')
   const events = readEvents(files.killed.run)
-  console.error(events.filter(({type})=>type==='resumed').map((e)=>e.step).join(' '))
   assert.ok(events.filter(({ type }) => type === 'resumed').length >= kills / 2)
   assert.equal(events.at(-1)?.type, 'finished')
 })

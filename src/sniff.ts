@@ -1,4 +1,4 @@
-// Tells an image format by its first bytes, so that the decoder only ever sees the formats we mean to support, and others are refused by name.
+// Tells an image format by its first bytes, so that only formats that we mean to support are decoded or listed, and others are refused by name.
 
 /** The formats that decodeImage reads. */
 export const readableFormats = ['JPEG', 'PNG', 'WebP', 'GIF', 'TIFF', 'AVIF'] as const
@@ -36,8 +36,8 @@ const signatures: readonly (readonly [string, number, string])[] = [
   ['gzip data', 0, '\x1f\x8b'],
 ]
 
-/** The longest prefix that a signature looks at, and enough of a text to tell SVG and HTML. */
-const prefixLength = 512
+/** How many of a file's first bytes `sniff` looks at: the longest signature, and enough of a text to tell SVG and HTML. */
+export const headBytes = 512
 
 function isReadable(format: string): format is ReadableFormat {
   return (readableFormats as readonly string[]).includes(format)
@@ -46,7 +46,7 @@ function isReadable(format: string): format is ReadableFormat {
 /** The format of `bytes` if decodeImage reads it; otherwise what the bytes look like, in words for an error. */
 export function sniff(bytes: Uint8Array): { readonly readable: ReadableFormat } | { readonly refused: string } {
   if (bytes.length === 0) return { refused: 'an empty file' }
-  const head = Buffer.from(bytes.subarray(0, prefixLength)).toString('latin1')
+  const head = Buffer.from(bytes.subarray(0, headBytes)).toString('latin1')
   const format = signatures.find(([, offset, signature]) => head.startsWith(signature, offset))?.[0]
   if (format !== undefined) return isReadable(format) ? { readable: format } : { refused: format }
   if (/<svg[\s>]/i.test(head)) return { refused: 'SVG' }

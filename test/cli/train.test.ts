@@ -1,0 +1,374 @@
+// `sightline train` as a user and as a program call it: what it prints, how it ends, what it refuses.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { type Output, trainCommand } from '../../src/cli/train.ts'
+import type { ConfigInput } from '../../src/config/schema.ts'
+import { checkpoints, isRun, readEvents, readMetrics, readRun } from '../../src/runs/read.ts'
+import { ratio } from '../../src/runs/schema.ts'
+import { bareQuestions, brokenImage, configOf, type DataRow, questions, sameRun, temporaryFolder } from '../training/runs.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Cheap steps: whole answers from the data, no pictures. */
+const cheap = { method: 'sft', adapter: { rank: 1 }, rollout: { maxTokens: 60 } } as const
+
+/** A configuration in a file of its own. */
+function written(folder: string, changes: Partial<ConfigInput> = {}, rows: readonly DataRow[] = bareQuestions(3)): { path: string; run: string } {
+  const config = configOf(folder, rows, { ...cheap, optimisation: { batch: 1, steps: 3, rate: 1e-3 }, ...changes })
+  const path = join(folder, 'config.yaml')
+  writeFileSync(path, stringify(config))
+  return { path, run: config.run.folder }
+}
+
+interface Called {
+  readonly status: number
+  readonly lines: readonly string[]
+  readonly statuses: readonly string[]
+}
+
+/** The command inside this process. */
+async function call(
+  config: string,
+  {
+    sets = [],
+    resume = false,
+    show = 'line',
+    terminal = false,
+  }: { sets?: readonly string[]; resume?: boolean; show?: 'line' | 'json' | 'nothing'; terminal?: boolean } = {},
+): Promise<Called> {
+  const [lines, statuses]: [string[], string[]] = [[], []]
+  const output: Output = { print: (line) => void lines.push(line), status: terminal ? (line) => void statuses.push(line) : undefined }
+  return { status: await trainCommand({ config, sets, resume, show }, output), lines, statuses }
+}
+
+interface Ended {
+  readonly status: number | string | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The command as a process; `act` sees what it prints as it comes. */
+function run(
+  context: TestContext,
+  args: readonly string[],
+  act: (kill: (signal: NodeJS.Signals) => void, stdout: string) => void = () => {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, ['src/cli/main.ts', ...args], { cwd: root })
+  context.after(() => child.kill('SIGKILL'))
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (piece: Buffer) => {
+    stdout += piece.toString()
+    act((signal) => void child.kill(signal), stdout)
+  })
+  child.stderr.on('data', (piece: Buffer) => {
+    stderr += piece.toString()
+  })
+  return new Promise((resolve) => child.on('close', (status, signal) => resolve({ status: signal ?? status, stdout, stderr })))
+}
+
+test('a run for people: what trains, a line for each step, where the result is', async (context) => {
+  const { path, run } = written(temporaryFolder(context))
+  const { status, lines, statuses } = await call(path)
+  assert.equal(status, 0)
+  assert.match(lines[0] as string, /^sft on 3 samples, 3 steps, 0\.00 M parameters train; run folder .*run$/)
+  const steps = lines.slice(1, -1)
+  const metrics = readMetrics(run)
+  assert.equal(steps.length, 3)
+  for (const [i, line] of steps.entries()) {
+    const loss = ratio(metrics[i]?.metrics['loss'] as { sum: number; count: number }).toPrecision(3)
+    const left = i < 2 ? '\\d+ s left' : 'done'
+    assert.match(
+      line,
+      new RegExp(`^step ${i + 1}/3 · loss ${loss} \\(imitation ${loss}\\) · valid 100 % · correct 100 % · clipped 0 % · \\d+ tokens/s · ${left}$`),
+    )
+  }
+  assert.equal(lines.at(-1), `the result is in ${join(run, 'final')}`)
+  assert.ok(existsSync(join(run, 'final', 'adapter_model.safetensors')))
+  assert.deepEqual(statuses, [])
+})
+
+test('on a terminal the first and the last step stay, the others replace each other', async (context) => {
+  const { path } = written(temporaryFolder(context), { optimisation: { batch: 1, steps: 4 } })
+  const { lines, statuses } = await call(path, { terminal: true })
+  assert.deepEqual([...lines, ...statuses].map((line) => /^step \d/.exec(line)?.[0]).filter(Boolean), ['step 1', 'step 4', 'step 2', 'step 3'])
+})
+
+test('what was clipped and what was held out is told; a metric that counted nothing is a dash, in JSON null', async (context) => {
+  const folder = temporaryFolder(context)
+  const changes = { method: 'vigos', rollout: { maxTokens: 2 }, optimisation: { batch: 1, steps: 1 }, adapter: { rank: 1 } }
+  const { path } = written(folder, { ...changes, validation: { sources: join(folder, 'data.jsonl'), every: 1, maxTokens: 1, limit: 1 } })
+  const { lines } = await call(path)
+  assert.match(lines[1] as string, / · valid 0 % · correct 0 % · validation 0 % · clipped (100|50|0) % · /)
+  rmSync(join(folder, 'run'), { recursive: true })
+  const { lines: json } = await call(path, { show: 'json' })
+  const { metrics } = JSON.parse(json[0] as string) as { metrics: Record<string, number | null> }
+  assert.equal(metrics['loss/perception'], null)
+  assert.equal(metrics['validation/tokens'], 1)
+})
+
+test('--json prints a line of numbers for each step and nothing else, --quiet nothing', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path, run: place } = written(folder)
+  const { status, stdout, stderr } = await run(context, ['train', path, '--json'])
+  assert.deepEqual([status, stderr], [0, ''])
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; step: number; total: number; seconds: number; metrics: Record<string, number> })
+  assert.deepEqual(
+    lines.map(({ type, step, total, metrics }) => [type, step, total, metrics]),
+    readMetrics(place).map(({ step, metrics }) => [
+      'step',
+      step,
+      3,
+      Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [name, ratio(metric)])),
+    ]),
+  )
+  assert.ok(lines.every(({ seconds }) => seconds > 0))
+  assert.deepEqual(await call(path, { sets: [`run.folder=${join(folder, 'quiet')}`], show: 'nothing' }), { status: 0, lines: [], statuses: [] })
+  const both = await run(context, ['train', path, '--json', '--quiet'])
+  assert.deepEqual([both.status, /give one of the two/.test(both.stderr)], [1, true])
+})
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${signal} ends the run after the step, saved; it goes on as if nothing had been`, async (context) => {
+    const folder = temporaryFolder(context)
+    const { path, run: place } = written(folder, { optimisation: { batch: 1, steps: 120 }, checkpoints: { every: 120 } })
+    let sent = false
+    const { status, stdout, stderr } = await run(context, ['train', path], (kill, text) => {
+      if (sent || !text.includes('step   3/120')) return
+      sent = true
+      kill(signal)
+    })
+    assert.deepEqual([status, stderr], [130, ''])
+    assert.match(stdout, new RegExp(`\\n${signal}: the run stops after this step and is saved; once more ends it at once\\n`))
+    assert.match(stdout, /\nstopped and saved; go on with {2}sightline train .*run --resume\n$/)
+    const stopped = readEvents(place).at(-1)
+    assert.ok(stopped?.type === 'stopped' && stopped.reason === 'signal' && stopped.step >= 3 && stopped.step < 120)
+    assert.deepEqual(
+      checkpoints(place).map(({ step }) => step),
+      [stopped.step],
+    )
+    assert.ok(!existsSync(join(place, 'run.lock')))
+    // By its folder, which a friend may have moved.
+    const moved = join(folder, 'moved')
+    renameSync(place, moved)
+    if (signal === 'SIGTERM') return
+    const rest = await call(moved, { resume: true })
+    assert.deepEqual([rest.status, rest.lines[1]], [0, `going on after step ${stopped.step}`])
+    await call(path)
+    sameRun(moved, place, 'interrupted')
+  })
+}
+
+test('a second signal ends at once, without the step', async (context) => {
+  const folder = temporaryFolder(context)
+  // A step of many seconds.
+  const changes = { method: 'opsd', adapter: { rank: 1 }, rollout: { maxTokens: 4000, samples: 8 } }
+  const { path, run: place } = written(folder, { ...changes, optimisation: { batch: 3, steps: 2 } })
+  const started = performance.now()
+  const { status, stdout } = await run(context, ['train', path], (kill, text) => {
+    if (text.endsWith('run\n')) setTimeout(() => kill('SIGINT'), 300)
+    else if (text.includes('once more ends it at once')) kill('SIGINT')
+  })
+  assert.equal(status, 130)
+  assert.doesNotMatch(stdout, /step 1/)
+  assert.ok(performance.now() - started < 15_000)
+  assert.deepEqual(
+    readEvents(place).map(({ type }) => type),
+    ['started'],
+  )
+})
+
+test('what cannot begin is refused before anything is written, and the message says what to do', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path, run: place } = written(folder)
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const refused: readonly (readonly [sets: readonly string[], message: RegExp])[] = [
+    [['method=vigoss'], /method vigoss: there is no such preset; there are sft, seqkd, opsd, .*vigos, .*grpo-vgs, or give a \.json, \.yaml, \.ts/],
+    [['method=opd'], /the method opd has views with a teacher's weights; set teacher\.path/],
+    [['method=opd', 'teacher={path: nowhere}'], /nowhere/],
+    [['method=grpo'], /rollout\.samples is 1; the term correctness compares the rollouts of one prompt: give 2 or more/],
+    [['rollout.samples=2'], /rollout\.samples is 2; the answers of the method sft come from the data: give 1/],
+    [['optimisation.epochs=1', 'optimisation.steps=null', 'optimisation.warmup=4'], /warmup is 4, but the run has 3 steps in all; give fewer/],
+    [[`method=${file('empty.ts', 'export const other = 1\n')}`], /empty\.ts: exports no `method`; write {2}export const method =/],
+    [[`method=${file('wrong.js', 'export const method = {\n')}`], /wrong\.js: cannot be loaded as a method/],
+    [[`method=${join(folder, 'nowhere.ts')}`], /nowhere\.ts: cannot be loaded as a method/],
+    [[`method=${file('wrong.yaml', 'name: [')}`], /wrong\.yaml: cannot be read as a method/],
+    [[`method=${file('none.json', '3')}`], /at name/],
+    [['change={terms: {imitation: {on: {valid: reasoning}}}}'], /imitation.*reasoning/],
+    [['change={terms: {imitation: null}}'], /term/],
+    [['change={terms: {imitation: {wieght: 3}}}'], /wieght/],
+    [[`data.sources=${file('empty.jsonl', '')}`], /empty\.jsonl/],
+    [
+      [`data.sources=${file('bad.jsonl', '{"problem":"?","answer":""}\n')}`],
+      /1 of 1 rows cannot be used:\n {2}row 0 \(.*bad\.jsonl:1\): answer is empty/,
+    ],
+    [
+      ['data.response=\\boxed{{solution}}', `data.sources=${file('unsolved.jsonl', '{"problem":"?","answer":"1"}\n')}`],
+      /row 0.* has no solution to imitate/,
+    ],
+    [['rollout.maxTokens=3'], /its response has \d+ tokens, rollout\.maxTokens allows 3/],
+  ]
+  for (const [sets, message] of refused) {
+    await assert.rejects(call(path, { sets }), message, sets.join(' '))
+    // The last two are seen when the first answer is needed.
+    if (/solution|allows/.test(String(message))) rmSync(place, { recursive: true })
+    else assert.ok(!existsSync(place), sets.join(' '))
+  }
+  const { status, stderr } = await run(context, ['train', path, '--set', 'method=vigoss'])
+  assert.equal(status, 1)
+  assert.doesNotMatch(stderr, /\n\s+at /)
+  for (const args of [['train'], ['train', path, path], ['train', path, '--steps', '3']]) assert.equal((await run(context, args)).status, 2)
+})
+
+test('a folder with a run: refused without --resume, and with it unless the configuration is the same', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path, run: place } = written(folder)
+  await call(path)
+  await assert.rejects(call(path), /holds a run already; go on with it with --resume, or give another run\.folder/)
+  await assert.rejects(call(place), /is the folder of a run; go on with it with --resume/)
+  await assert.rejects(call(place, { resume: true, sets: ['run.seed=3'] }), /a run goes on as it began; leave --set out/)
+  const changed = call(path, { resume: true, sets: ['optimisation.rate=0.5', 'data.columns.id=key', 'change={terms: {imitation: {weight: 2}}}'] })
+  await assert.rejects(changed, (error: Error) => {
+    const lines = error.message.split('\n')
+    assert.match(lines[0] as string, /the run began with another configuration:$/)
+    assert.deepEqual(lines.slice(1, -1), [
+      '  change.terms: undefined in the run, {"imitation":{"weight":2}} now',
+      '  data.columns.id: null in the run, "key" now',
+      '  optimisation.rate: 0.001 in the run, 0.5 now',
+      '  method.terms.imitation.weight: 1 in the run, 2 now',
+    ])
+    return true
+  })
+  // A finished run is finished again, under whatever path; a new folder begins with --resume too.
+  assert.equal((await call(path, { resume: true })).status, 0)
+  assert.equal((await call(`${place}/../run/`, { resume: true })).status, 0)
+  assert.equal((await call(path, { resume: true, sets: [`run.folder=${join(folder, 'new')}`] })).status, 0)
+  sameRun(join(folder, 'new'), place, 'new')
+})
+
+test('methods in files of the user, in each format, and merge patches of them', async (context) => {
+  const folder = temporaryFolder(context)
+  const table = {
+    name: 'mine',
+    rollout: { by: 'data', view: 'student' },
+    prompts: { ask: { user: 'Q: {problem}' } },
+    views: { student: { weights: 'student', sees: ['problem'], prompt: 'ask' } },
+    terms: { words: { kind: 'imitate' } },
+  }
+  const texts = { json: JSON.stringify(table), yaml: stringify(table), ts: `export const method: unknown = ${JSON.stringify(table)}\n` }
+  const { path } = written(folder)
+  const runs = Object.entries(texts).map(([ending, text]) => {
+    writeFileSync(join(folder, `mine.${ending}`), text)
+    return { ending, place: join(folder, ending) }
+  })
+  for (const { ending, place } of runs) {
+    const { lines } = await call(path, { sets: [`method=${join(folder, `mine.${ending}`)}`, `run.folder=${place}`] })
+    assert.match(lines[0] as string, /^mine on 3 samples/)
+    assert.match(lines[1] as string, /loss [\d.]+ \(words [\d.]+\)/)
+    sameRun(place, join(folder, 'json'), ending)
+  }
+  const twice = join(folder, 'twice')
+  await call(path, { sets: [`method=${join(folder, 'mine.json')}`, 'change={terms: {words: {weight: 2}}, name: yours}', `run.folder=${twice}`] })
+  const [once, doubled] = [join(folder, 'json'), twice].map((each) => ratio(readMetrics(each)[0]?.metrics['loss'] as { sum: number; count: number }))
+  assert.ok(Math.abs((doubled as number) / (once as number) - 2) < 1e-6)
+  assert.equal((readRun(twice).method as { name: string }).name, 'yours')
+})
+
+test('a run that diverges ends with 3 and says where to look; one that fails says so in its events', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path, run: place } = written(folder, {
+    change: { terms: { imitation: { weight: 1e38 } } },
+    run: { folder: join(folder, 'run'), badSteps: 2 },
+  })
+  const { status, stdout, stderr } = await run(context, ['train', path, '--json'])
+  assert.equal(status, 3)
+  assert.match(stderr, /^sightline: 2 steps in a row, the last of them step 2, had a loss or a gradient that is not finite/)
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { metrics: Record<string, number | null> })
+  assert.deepEqual(
+    lines.map(({ metrics }) => metrics['skipped']),
+    [1, 1],
+  )
+  assert.deepEqual(
+    readEvents(place).map(({ type }) => type),
+    ['started', 'step-skipped', 'step', 'step-skipped', 'step', 'stopped'],
+  )
+
+  // The third sample has no solution.
+  const rows = bareQuestions(3).map(({ solution, ...row }, i) => (i === 2 ? row : { ...row, ...(solution === undefined ? {} : { solution }) }))
+  const other = join(folder, 'other')
+  mkdirSync(other)
+  const failing = written(other, { data: { sources: join(other, 'data.jsonl'), shuffle: false } }, rows)
+  await assert.rejects(call(failing.path), /row 2.* has no solution/)
+  const last = readEvents(failing.run).at(-1)
+  assert.ok(last?.type === 'failed' && last.step === 2 && last.message.startsWith('row 2'))
+  assert.ok(!existsSync(join(failing.run, 'run.lock')))
+})
+
+test('bad rows stop the run before it begins, or when they are drawn, or are skipped and told', async (context) => {
+  const folder = temporaryFolder(context)
+  const missing = { ...questions(1)[0], images: [join(folder, 'nowhere.png')] } as DataRow
+  const broken = { ...questions(1)[0], images: [brokenImage(folder)] } as DataRow
+  const [first, second] = questions(2) as [DataRow, DataRow]
+  const data = (onBad: 'stop' | 'skip') => ({ data: { sources: join(folder, 'data.jsonl'), shuffle: false, onBad } })
+  const { path, run: place } = written(folder, data('stop'), [first, missing, broken, second])
+  await assert.rejects(
+    call(path),
+    /1 of 4 rows cannot be used:\n {2}row 1 .*there is no image file .*nowhere\.png\nMend them, or leave them out with data\.onBad/,
+  )
+  assert.ok(!isRun(place))
+
+  written(folder, data('stop'), [first, broken, second])
+  await assert.rejects(call(path), /row 1: .*broken\.png.*\nset data\.onBad to skip/)
+  assert.equal(readEvents(place).at(-1)?.type, 'failed')
+  assert.equal(readMetrics(place).length, 1)
+  rmSync(place, { recursive: true })
+
+  const { path: skipping } = written(folder, { ...data('skip'), optimisation: { batch: 1, epochs: 2 } }, [first, missing, broken, second])
+  assert.equal((await call(skipping)).status, 0)
+  // Three rows pass the first look: two epochs are six steps, in which the broken one never counts.
+  const events = readEvents(place)
+  assert.deepEqual(events.flatMap((event) => (event.type === 'row-skipped' ? [[event.step, event.row]] : [])).slice(0, 2), [
+    [0, 1],
+    [2, 2],
+  ])
+  assert.equal(readMetrics(place).length, 6)
+  rmSync(place, { recursive: true })
+
+  // A step that is longer than an epoch meets a broken row several times.
+  const { path: small } = written(folder, { ...data('skip'), optimisation: { batch: 5, steps: 1 } }, [first, broken, broken])
+  assert.equal((await call(small)).status, 0)
+  assert.deepEqual(
+    readEvents(place).flatMap((event) => (event.type === 'row-skipped' ? [event.row] : [])),
+    [1, 2, 1, 2, 1, 2, 1, 2],
+  )
+  rmSync(place, { recursive: true })
+
+  const { path: hopeless } = written(folder, data('skip'), [broken, broken])
+  await assert.rejects(call(hopeless), /none of the 2 rows can be used; row [01]: /)
+})
+
+test('data of a hub come from the place that the environment names', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path } = written(folder)
+  const before = { ...process.env }
+  context.after(() => {
+    process.env = before
+  })
+  process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9'
+  process.env['XDG_CACHE_HOME'] = folder
+  await assert.rejects(call(path, { sets: ['data.sources=hf:owner/name'] }), /127\.0\.0\.1:9/)
+})
