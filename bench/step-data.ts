@@ -21,29 +21,30 @@ export interface StepSize {
   /** Lengths of the problem, shortest and longest. */
   readonly problem: readonly [number, number]
   readonly rank: number
-  readonly rounds: number
+  /** How often steps are timed after their first time. */
+  readonly rounds: { readonly self: number; readonly steered: number }
 }
 
 const heads = (count: number, headWidth: number) => ({ heads: count, groups: count / 2, headWidth })
 
 export const sizes: readonly StepSize[] = [
   {
-    ...{ name: 'small', patches: 12, rollout: { median: 40, least: 20, most: 90 }, problem: [16, 32], rank: 4, rounds: 5 },
+    ...{ name: 'small', patches: 12, rollout: { median: 40, least: 20, most: 90 }, problem: [16, 32], rank: 4, rounds: { self: 3, steered: 3 } },
     self: { ...heads(4, 16), width: 64, inner: 192, layers: 4, vocabulary: 4096, vision: { width: 64, depth: 3, heads: 4 } },
     student: { ...heads(4, 16), width: 64, inner: 256, layers: 4, vocabulary: 1024, vision: { width: 48, depth: 3, heads: 3 } },
     teacher: { ...heads(6, 16), width: 96, inner: 384, layers: 5, vocabulary: 1024, vision: { width: 48, depth: 3, heads: 3 } },
   },
   {
-    ...{ name: 'middle', patches: 24, rollout: { median: 80, least: 40, most: 180 }, problem: [24, 48], rank: 4, rounds: 3 },
+    ...{ name: 'middle', patches: 24, rollout: { median: 80, least: 40, most: 180 }, problem: [24, 48], rank: 4, rounds: { self: 2, steered: 2 } },
     self: { ...heads(4, 32), width: 128, inner: 512, layers: 6, vocabulary: 32_000, vision: { width: 96, depth: 3, heads: 3 } },
     student: { ...heads(4, 32), width: 128, inner: 512, layers: 6, vocabulary: 3072, vision: { width: 96, depth: 3, heads: 3 } },
     teacher: { ...heads(6, 32), width: 192, inner: 768, layers: 7, vocabulary: 3072, vision: { width: 96, depth: 3, heads: 3 } },
   },
   {
-    ...{ name: 'large', patches: 40, rollout: { median: 130, least: 60, most: 300 }, problem: [30, 60], rank: 4, rounds: 2 },
-    self: { ...heads(4, 32), width: 128, inner: 1536, layers: 12, vocabulary: 151_936, vision: { width: 128, depth: 4, heads: 4 } },
-    student: { ...heads(8, 32), width: 256, inner: 1024, layers: 8, vocabulary: 7168, vision: { width: 192, depth: 3, heads: 6 } },
-    teacher: { ...heads(10, 32), width: 320, inner: 1536, layers: 12, vocabulary: 7168, vision: { width: 192, depth: 3, heads: 6 } },
+    ...{ name: 'large', patches: 40, rollout: { median: 130, least: 60, most: 300 }, problem: [30, 60], rank: 4, rounds: { self: 1, steered: 2 } },
+    self: { ...heads(4, 32), width: 128, inner: 1024, layers: 10, vocabulary: 151_936, vision: { width: 128, depth: 3, heads: 4 } },
+    student: { ...heads(8, 32), width: 256, inner: 768, layers: 6, vocabulary: 4096, vision: { width: 128, depth: 3, heads: 4 } },
+    teacher: { ...heads(10, 32), width: 320, inner: 1152, layers: 9, vocabulary: 4096, vision: { width: 128, depth: 3, heads: 4 } },
   },
 ]
 

@@ -18,10 +18,10 @@ import { gradient, zeroGradients } from '../src/torch/autograd.ts'
 import { scope } from '../src/torch/context.ts'
 import { memory, resetPeakMemory } from '../src/torch/memory.ts'
 import { native } from '../src/torch/native.ts'
+import { ops } from '../src/torch/operators.ts'
 import { AdamW } from '../src/torch/optimizer.ts'
-import { matrixRate } from '../src/torch/selftest.ts'
 import type { Tensor } from '../src/torch/tensor.ts'
-import { median, peakResident, ratio, type Row as TableRow, table, time } from './measure.ts'
+import { median, peakResident, ratio, type Row as TableRow, table } from './measure.ts'
 import { makeModel, merge } from './models.ts'
 import { extentOf, languageFlops, pairsOf, visionFlops, vocabularyFlops } from './step-bound.ts'
 import { rowsOf, type StepSize, sizes, steeredRows } from './step-data.ts'
@@ -47,15 +47,33 @@ function peaksOf(body: () => void): Peaks {
   return { tensors: memory().cpuPeakBytes - tensors, resident: peak - resident }
 }
 
-/** The contestants in turn; they have run before. Milliseconds by name. */
+/** Milliseconds of processor time that `body` takes: on one thread its time on a machine of its own, whatever else runs on this one. */
+function processorTime(body: () => void): number {
+  const before = process.cpuUsage()
+  body()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
+}
+
+/** Floating-point operations a second of processor time in large matrix products. */
+function matrixRate(): number {
+  const side = 1024
+  return scope(() => {
+    const [a, b] = [ops.rand([side, side]), ops.rand([side, side])]
+    const times = Array.from({ length: 9 }, () => processorTime(() => void scope(() => a.mm(b))))
+    return (2 * side ** 3) / (median(times) / 1000)
+  })
+}
+
+/** The contestants in turn; they have run before. Milliseconds of processor time by name. */
 function rounds<K extends string>(contestants: { readonly [Name in K]: () => void }, count: number): { readonly [Name in K]: number[] } {
   const times = Object.fromEntries(Object.keys(contestants).map((name) => [name, [] as number[]])) as { [Name in K]: number[] }
-  for (let round = 0; round < count; round++) for (const name of Object.keys(contestants) as K[]) times[name].push(time(contestants[name]))
+  for (let round = 0; round < count; round++) for (const name of Object.keys(contestants) as K[]) times[name].push(processorTime(contestants[name]))
   return times
 }
 
 interface Step {
-  /** Gradients, an update, gradients cleared. `inspect` sees the gradients. */
+  /** Gradients, an update, gradients cleared. If `inspect` is to see the gradients, the update has rate 0. */
   run(inspect?: () => void): Report
   dispose(): void
 }
@@ -77,7 +95,7 @@ function stepOf(
       using store = new FeatureStore(4 * tokensPerPass)
       const report = evaluator.accumulate(rows, store, 1)
       inspect?.()
-      optimizer.step()
+      optimizer.step(inspect === undefined ? rate : 0)
       zeroGradients(all)
       return report
     },
@@ -133,24 +151,24 @@ function selfDistillation(size: StepSize, model: Model, rows: readonly Row[], pe
     return loss
   }
 
-  // Neither has updated anything when the gradients are looked at: the straightforward way goes first, with rate 0.
-  let [naiveLoss, naiveGradients, difference] = [0, [] as Float32Array[], 0]
+  // Ours first: memory that the other way gave back stays with the process.
+  let [naiveLoss, ownGradients, difference] = [0, [] as Float32Array[], 0]
   let first: Report | null = null
-  const naivePeaks = peaksOf(() => {
-    naiveLoss = naive(() => {
-      naiveGradients = copyOf(parameters)
-    })
-  })
   const ownPeaks = peaksOf(() => {
     first = own.run(() => {
-      difference = apart(copyOf(parameters), naiveGradients)
+      ownGradients = copyOf(parameters)
+    })
+  })
+  const naivePeaks = peaksOf(() => {
+    naiveLoss = naive(() => {
+      difference = apart(ownGradients, copyOf(parameters))
     })
   })
   const { loss, computed, terms } = first as unknown as Report
   if (!(Math.abs(loss - naiveLoss) <= 1e-4 * Math.abs(loss)) || !(difference <= 1e-3)) {
     throw new Error(`the two ways do not compute the same: losses ${loss} and ${naiveLoss}, gradients ${difference} apart`)
   }
-  const times = rounds({ own: () => own.run(), naive: () => naive() }, size.rounds)
+  const times = rounds({ own: () => own.run(), naive: () => naive() }, size.rounds.self)
   const [speedup, memoryRatio] = [ratio(times.naive, times.own), ownPeaks.tensors / naivePeaks.tensors]
 
   const extent = extentOf(vigos, rows)
@@ -211,7 +229,7 @@ function steering(
     steered: stack.use(stepOf(vgs, scorers, parameters, rows, tokensPerPass)),
   }
   const reports = { standard: steps.standard.run(), steered: steps.steered.run() }
-  const times = rounds({ standard: () => steps.standard.run(), steered: () => steps.steered.run() }, size.rounds)
+  const times = rounds({ standard: () => steps.standard.run(), steered: () => steps.steered.run() }, size.rounds.steered)
   const overhead = ratio(times.steered, times.standard)
 
   const [images, patches] = [rows.length, size.patches ** 2]
@@ -236,10 +254,15 @@ function steering(
     { what: 'step of standard distillation', value: seconds(times.standard), bar: against(standardFlops, times.standard, perSecond) },
     { what: 'step of VGS', value: seconds(times.steered), bar: against(steeredFlops, times.steered, perSecond) },
     { what: 'their ratio', value: overhead.toFixed(2), bar: `≤ 1.25 at the largest; of arithmetic ${(steeredFlops / standardFlops).toFixed(2)}` },
-    { what: '  · teacher, standard and VGS', value: [reports.standard, reports.steered].map((each) => each.seconds.frozen.toFixed(2)).join(' and ') },
     {
-      what: '  · student, standard and VGS',
-      value: [reports.standard, reports.steered].map((each) => each.seconds.trained.toFixed(2)).join(' and '),
+      what: 'tokens through the teacher',
+      value: `${reports.steered.computed.frozen}`,
+      bar: `${reports.standard.computed.frozen} in standard distillation`,
+    },
+    {
+      what: 'tokens through the student',
+      value: `${reports.steered.computed.trained}`,
+      bar: `${reports.standard.computed.trained} in standard distillation`,
     },
   ]
   report(table(`\nVGS, ${size.name}: student ${million(parametersOf(student))}, teacher ${million(parametersOf(teacher))}; ${what}`, lines))
@@ -251,8 +274,9 @@ function steering(
 export function stepBench(report: (text: string) => void): object {
   const folder = mkdtempSync(join(tmpdir(), 'sightline-bench-'))
   try {
-    const perSecond = matrixRate('cpu') * 1e9
-    report(`${native().threads()} threads multiply at ${(perSecond / 1e9).toFixed(0)} GFLOP/s`)
+    native().threads(1)
+    const perSecond = matrixRate()
+    report(`One thread multiplies at ${(perSecond / 1e9).toFixed(0)} GFLOP/s; times are of the processor`)
     const figures = sizes.map((size) => {
       const rows = rowsOf(size, size.self.vocabulary)
       report(

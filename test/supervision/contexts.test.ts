@@ -57,7 +57,10 @@ test('images stand before the text, or where the problem marks them', () => {
 })
 
 test('fewer marks than images are refused too', () => {
-  assert.throws(() => userTurn(viewOf({}), bare, { ...example, problem: 'In <image>?' }, [small, wide]), /marks 1 images with <image>, but 2 are given/)
+  assert.throws(
+    () => userTurn(viewOf({}), bare, { ...example, problem: 'In <image>?' }, [small, wide]),
+    /marks 1 images with <image>, but 2 are given/,
+  )
 })
 
 test('problem and reference are filled in once: what they hold is not filled again', () => {

@@ -304,6 +304,27 @@ test('a view runs over the tokens that terms ask of it, and over what views of a
   zeroGradients(parameters)
 })
 
+test('a tower that trains encodes an image once for all views and rollouts of a pass', () => {
+  withoutLeaks(() => {
+    using checkpoint = loadModel(folderOf('qwen3_vl'))
+    const { model } = checkpoint
+    const parameters = trainable(model, ['vision'])
+    const encode = model.encodeImages.bind(model)
+    const trained: number[] = []
+    model.encodeImages = (images, run) => {
+      if (run.training) trained.push(images.length)
+      return encode(images, run)
+    }
+    const student: Scorer = { model, run: { ...plainRun, training: true }, tower: {} }
+    const base = { model, run: plainRun, tower: {} }
+    const scorers: Scorers = { student, towerTrains: true, base, ema: null, teacher: base }
+    const rows = rowsOf(vgs, 'qwen3_vl', model, [0, 1, 2])
+    reportOf(vgs, scorers, rows, { tokensPerPass: 5000 }, parameters.values())
+    assert.deepEqual(trained, [2])
+    zeroGradients(parameters.values())
+  })
+})
+
 test('twenty steps leave no tensor behind', () => {
   using checkpoint = loadModel(folderOf('qwen3_vl'))
   const { model } = checkpoint

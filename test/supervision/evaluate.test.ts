@@ -268,3 +268,55 @@ test('no method leaves a tensor behind, however often it accumulates', () => {
     })
   }
 })
+
+test('terms may ask one view for later tokens first', () => {
+  const logits = randomLogits(24)
+  const term = (valid: string) => ({ kind: 'distill', on: { valid }, target: 'reference', divergence: 'forwardKl' }) as const
+  const [late, early] = [term('answer'), term('description')]
+  const both = runOf(defineMethod({ ...vigos, terms: { late, early } }), { logits })
+  const apart = [late, early].map((each) => runOf(defineMethod({ ...vigos, terms: { each } }), { logits }))
+  close([both.loss], [apart.reduce((sum, { loss }) => sum + loss, 0)], { absolute: 0, relative: 1e-12 })
+  const summed = both.gradients.map((_, i) => apart.reduce((sum, { gradients }) => sum + (gradients[i] ?? Number.NaN), 0))
+  close(both.gradients, summed, { absolute: 1e-16, relative: 1e-9 })
+})
+
+test('a student view is run as far as its last gate that is open', () => {
+  const gated = defineMethod({ ...vgs, terms: { preservation: { ...vgs.terms['preservation'] } as never } })
+  using world = new World(gated, { logits: randomLogits(25) })
+  const { computed, tokens } = world.accumulate()
+  const last = tokens.map((own) => Array.from(own.get('preservation')?.gates ?? []).findLastIndex((gate) => gate !== 0))
+  // One token of context, and those before the last that counts.
+  assert.equal(
+    computed.trained,
+    last.reduce((sum, t) => sum + 1 + t, 0),
+  )
+  assert.ok(last.some((t, row) => t >= 0 && t + 1 < (rollouts[row]?.pieces.length ?? 0)))
+})
+
+test('a Jensen–Shannon divergence has its β, and ratios their own bounds', () => {
+  const logits = randomLogits(26)
+  const probabilities = (view: string, row: number, t: number): number[] => {
+    const exponentials = logits(view, row, t).map(Math.exp)
+    const sum = exponentials.reduce((a, b) => a + b)
+    return exponentials.map((each) => each / sum)
+  }
+  const kl = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, v) => sum + x * Math.log(x / (b[v] as number)), 0)
+  using jsd = new World(defineMethod({ ...opsd, terms: { jsd: { kind: 'distill', target: 'privileged', divergence: { jsd: 0.2 } } } }), { logits })
+  const values = jsd.accumulate().tokens[0]?.get('jsd')?.values ?? assert.fail()
+  for (const [t, value] of values.entries()) {
+    const [p, q] = [probabilities('student', 0, t), probabilities('privileged', 0, t)]
+    const middle = p.map((x, v) => 0.8 * x + 0.2 * (q[v] as number))
+    close([value], [0.2 * kl(q, middle) + 0.8 * kl(p, middle)], { absolute: 1e-9, relative: 1e-6 }, `token ${t}`)
+  }
+  const bounds = { low: 0.05, high: 0.5 }
+  const wide = defineMethod({ ...grpo, terms: { correctness: { ...(grpo.terms['correctness'] as object), ratioClip: bounds } as never } })
+  using ratios = new World(wide, { logits, logprobs, advantages })
+  const { tokens } = ratios.accumulate()
+  for (const [row, a] of advantages.entries()) {
+    for (const [t, value] of (tokens[row]?.get('correctness')?.values ?? assert.fail()).entries()) {
+      const ratio = V * (probabilities('student', row, t)[ratios.rows[row]?.ids[t] ?? -1] ?? Number.NaN)
+      const clipped = Math.min(Math.max(ratio, 1 - bounds.low), 1 + bounds.high)
+      close([value], [-Math.min(ratio * a, clipped * a)], { absolute: 1e-7, relative: 1e-6 }, `${row}, ${t}`)
+    }
+  }
+})

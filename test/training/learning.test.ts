@@ -87,8 +87,9 @@ test('grpo: of two answers that a policy gives, the rewarded one becomes the usu
   const config = configOf(folder, ambiguous.slice(1), {
     ...whole,
     model: { path: join(answering.run.folder, 'final') },
-    rollout: { maxTokens: 20, samples: 16 },
-    optimisation: { batch: 1, steps: 16, rate: 3e-4 },
+    rollout: { maxTokens: 20, samples: 24 },
+    optimisation: { batch: 1, steps: 24, rate: 1.5e-4 },
+    validation: { sources: writeRows(join(folder, 'eight.jsonl'), Array(8).fill(ambiguous[1])), every: 12, maxTokens: 20 },
     run: { folder: join(folder, 'second'), transcripts: null },
   })
   const method = presetOf('grpo', {
@@ -97,8 +98,14 @@ test('grpo: of two answers that a policy gives, the rewarded one becomes the usu
   })
   await runTo(config, method)
   const correct = curve(config.run.folder, 'correct')
-  const [first, last] = [correct[0] as number, mean(correct.slice(-4))]
-  assert.ok(first > 0.2 && first < 0.8 && last > 0.85, correct.join(' '))
+  const [first, last] = [correct[0] as number, mean(correct.slice(-8))]
+  assert.ok(first > 0.2 && first < 0.7 && last > 0.8, correct.join(' '))
+  // Validation takes the most likely answer, which is the same for the same question.
+  const validated = readMetrics(config.run.folder).flatMap(({ metrics }) => metrics['validation/correct'] ?? [])
+  assert.deepEqual(validated, [
+    { sum: 8, count: 8 },
+    { sum: 8, count: 8 },
+  ])
 })
 
 for (const [name, adapter] of Object.entries({ 'an adapter': { rank: 4, dropout: 0.1 }, 'all weights': null })) {

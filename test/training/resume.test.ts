@@ -8,6 +8,9 @@ import type { ConfigInput } from '../../src/config/schema.ts'
 import { names } from '../../src/runs/layout.ts'
 import { bestCheckpoint, checkpoints, readEvents, readMetrics, transcriptSteps } from '../../src/runs/read.ts'
 import type { Method } from '../../src/supervision/method.ts'
+import { scope } from '../../src/torch/context.ts'
+import { scalar } from '../../src/torch/create.ts'
+import { writeSafetensors } from '../../src/torch/safetensors-write.ts'
 import { folderOf } from '../models/goldens.ts'
 import { brokenImage, configOf, otherCheckpoint, presetOf, questions, runTo, sameRun, temporaryFolder, writeRows } from './runs.ts'
 
@@ -96,6 +99,10 @@ for (const [name, { method, config }] of Object.entries(variants)) {
     const validated = readMetrics(run).flatMap(({ step, metrics }) => (metrics['validation/correct']?.count === 2 ? [step] : []))
     assert.deepEqual(validated, [2, 4, 6])
     assert.deepEqual(checkpoints(run).at(-1)?.step, steps)
+    if (typeof method.scale !== 'number') {
+      const [first, second, third, fourth] = readMetrics(run).map(({ metrics }) => metrics['scale']?.sum)
+      assert.ok(first === second && second !== third && third === fourth, 'measured every other step, from the first on')
+    }
     if (base.checkpoints.best !== null) assert.equal(bestCheckpoint(run)?.metric, 'validation/tokens')
   })
 }
@@ -124,6 +131,13 @@ test('from every checkpoint the run ends the same, and from none it begins again
   }
 })
 
+test('a wish to stop in the last step changes nothing: the run is finished', async (context) => {
+  const folder = temporaryFolder(context)
+  const config = configOf(folder, questions(2), { adapter: { rank: 2 }, rollout: { maxTokens: 40 }, optimisation: { batch: 1, steps: 2 } })
+  assert.equal(await runTo(config, presetOf('sft'), { stopAfter: 2 }), 'finished')
+  assert.equal(readEvents(config.run.folder).at(-1)?.type, 'finished')
+})
+
 test('a checkpoint that lacks a file, or is of another run, is refused and named', async (context) => {
   const folder = temporaryFolder(context)
   const method = presetOf('opsd-ema')
@@ -137,6 +151,12 @@ test('a checkpoint that lacks a file, or is of another run, is refused and named
     const moved = { ...config, run: { ...config.run, folder: copy } }
     await assert.rejects(runTo(moved, method, { resume: true }), new RegExp(`${file.replace('.', '\\.')}`))
   }
+  const poor = join(folder, 'poor')
+  cpSync(config.run.folder, poor, { recursive: true })
+  const path = join(poor, names.checkpoints, 'step-000001', 'weights.safetensors')
+  scope(() => writeSafetensors(path, new Map([['x', scalar(1)]])))
+  const lacking = runTo({ ...config, run: { ...config.run, folder: poor } }, method, { resume: true })
+  await assert.rejects(lacking, /weights\.safetensors: lacks .*q_proj.*; was the configuration of this run changed\?/)
   // Weights of another rank under the same configuration.
   const other = configOf(temporaryFolder(context), questions(2), { adapter: { rank: 4 }, optimisation: { batch: 1, steps: 1 } })
   await runTo(other, method)
