@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
-import { mergePatch } from '../config/merge-patch.ts'
+import { isObject, mergePatch } from '../config/merge-patch.ts'
 import type { Config } from '../config/schema.ts'
 import { ArgumentError, FileFormatError } from '../errors.ts'
 import { methods } from '../methods/registry.ts'
@@ -44,5 +44,6 @@ export async function resolveMethod({ method: asked, change }: Pick<Config, 'met
       `method ${asked}: there is no such preset; there are ${[...methods.keys()].join(', ')}, or give a .json, .yaml, .ts or .js file`,
     )
   }
+  if (!isObject(table)) throw new FileFormatError(`${asked}: holds ${JSON.stringify(table)}; expected a method's table`)
   return defineMethod(mergePatch(table, change) as MethodTable)
 }

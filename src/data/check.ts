@@ -3,7 +3,7 @@
 import { FileFormatError } from '../errors.ts'
 import type { Dataset } from './dataset.ts'
 import { imageFault } from './images.ts'
-import { RowError } from './sample.ts'
+import { RowError, type Sample } from './sample.ts'
 
 /** Bad rows that an error lists; it counts the rest. */
 const listedRows = 10
@@ -22,17 +22,23 @@ export interface Inspection {
   readonly bad: readonly BadRow[]
 }
 
+export interface InspectOptions {
+  readonly onBad: 'stop' | 'skip'
+  /** What else makes a sample useless to this reader, in words; null if nothing. Nothing by default. */
+  readonly fault?: (sample: Sample) => string | null
+}
+
 /**
  * Reads every row once, without decoding images: problem and answer are there and of the right type, images are files that exist or bytes,
  * and begin as an image does. What is damaged farther inside shows when it is decoded.
  *
  * @throws FileFormatError with `stop` if a row is bad, and always if none is good
  */
-export async function inspectRows(dataset: Dataset, options: { readonly onBad: 'stop' | 'skip' }): Promise<Inspection> {
+export async function inspectRows(dataset: Dataset, options: InspectOptions): Promise<Inspection> {
   const good: number[] = []
   const bad: BadRow[] = []
   for (let row = 0; row < dataset.size; row++) {
-    const reason = await faultOf(dataset, row)
+    const reason = await faultOf(dataset, row, options)
     if (reason === null) {
       good.push(row)
       continue
@@ -44,14 +50,14 @@ export async function inspectRows(dataset: Dataset, options: { readonly onBad: '
   return { good: Int32Array.from(good), bad }
 }
 
-async function faultOf(dataset: Dataset, row: number): Promise<string | null> {
+async function faultOf(dataset: Dataset, row: number, { fault = () => null }: InspectOptions): Promise<string | null> {
   try {
-    const { images } = await dataset.sample(row)
-    for (const image of images) {
-      const fault = await imageFault(image)
-      if (fault !== null) return fault
+    const sample = await dataset.sample(row)
+    for (const image of sample.images) {
+      const broken = await imageFault(image)
+      if (broken !== null) return broken
     }
-    return null
+    return fault(sample)
   } catch (error) {
     if (error instanceof RowError) return error.reason
     throw error

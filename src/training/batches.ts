@@ -16,6 +16,8 @@ export interface BatchOptions {
   readonly onBad: 'stop' | 'skip'
   /** Tokens that a view's context may have. */
   readonly longestContext: number
+  /** Refuses, by an error, samples that cannot be used for another reason. */
+  readonly check: (sample: Sample) => void
 }
 
 /** A sample that could not be prepared, and why. */
@@ -55,6 +57,7 @@ export class Batches {
       const row = this.#rows[rowAt(next, { size: this.size, seed: this.#options.seed, shuffle: this.#options.shuffle })] as number
       try {
         const sample = await this.#dataset.sample(row)
+        this.#options.check(sample)
         const example = this.#exampleOf(sample)
         // Its own image stands for one that is borrowed, until it is known which samples can be used.
         const contexts = await contextsOf(this.#method, example, example, this.#processors, cache)
@@ -99,6 +102,7 @@ export class Batches {
   }
 
   #exampleOf({ problem, answer, solution, images }: Sample): Example {
-    return { problem, images, reference: this.#options.reference === 'solution' ? (solution ?? answer) : answer }
+    // Rows without a solution are here only if no view reads it.
+    return { problem, images, reference: this.#options.reference === 'solution' ? (solution ?? '') : answer }
   }
 }

@@ -16,7 +16,6 @@ import type { Trainee } from './trainee.ts'
 
 const files = {
   state: 'state.json',
-  weights: 'weights.safetensors',
   optimizer: 'optimizer.safetensors',
   average: 'average.safetensors',
   random: 'random.safetensors',
@@ -52,7 +51,7 @@ const generatorOf = (trainee: Trainee): Generator => Generator.default(trainee.s
 /** Writes the state of a run into a checkpoint's folder. */
 export function saveState(folder: string, { trainee, optimizer, evaluator, progress }: Resumable): void {
   const { steps, tensors } = optimizer.state()
-  writeSafetensors(join(folder, files.weights), trainee.parameters)
+  trainee.save(folder)
   writeSafetensors(join(folder, files.optimizer), tensors)
   if (trainee.average !== null) writeSafetensors(join(folder, files.average), trainee.average.averages)
   scope(() => writeSafetensors(join(folder, files.random), { state: generatorOf(trainee).state() }))
@@ -87,7 +86,7 @@ export function loadState(folder: string, { trainee, optimizer, evaluator, progr
   const state = readState(folder)
   noGrad(() =>
     scope(() => {
-      for (const [name, stored] of matching(join(folder, files.weights), trainee.parameters)) trainee.parameters.get(name)?.copy_(stored)
+      for (const [name, stored] of matching(join(folder, trainee.saved), trainee.parameters)) trainee.parameters.get(name)?.copy_(stored)
       optimizer.load({ steps: state.optimizerSteps, tensors: matching(join(folder, files.optimizer), optimizer.state().tensors) })
       const { average } = trainee
       average?.load(matching(join(folder, files.average), average.averages))

@@ -5,7 +5,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
-import { SightlineError } from '../errors.ts'
+import { ArgumentError, SightlineError } from '../errors.ts'
 import { transcriptsOf } from '../runs/layout.ts'
 import type { Run } from '../runs/run.ts'
 import type { Metrics, NewEvent } from '../runs/schema.ts'
@@ -18,7 +18,7 @@ import { stepMetrics, transcriptOf } from './record.ts'
 import { type Rollout, type WritingOptions, writeRollouts } from './rollouts.ts'
 import { learn, type StepResult } from './step.ts'
 import { resultFolder } from './trainee.ts'
-import type { Validation } from './validation.ts'
+import { type Validation, validationPrefix } from './validation.ts'
 
 /** A run that is ready to train. */
 export interface Session extends Resumable {
@@ -55,6 +55,7 @@ export async function train(session: Session, signal: AbortSignal, watch: Progre
   const { config, run, total } = session
   for (let step = session.done + 1; step <= total; step++) {
     const { metrics, seconds, tokens } = await oneStep(session, step)
+    checkBest(config, metrics)
     watch({ step, total, metrics, seconds, tokens })
     // Where nothing else waits for the system, the request to stop would never be heard.
     await setImmediate()
@@ -71,6 +72,12 @@ export async function train(session: Session, signal: AbortSignal, watch: Progre
   session.trainee.exportTo(resultFolder(run.folder))
   run.addEvent({ type: 'finished', step: total })
   return 'finished'
+}
+
+/** A misspelt metric would never have a best checkpoint, and nobody would know. */
+function checkBest({ checkpoints: { best } }: Config, metrics: Metrics): void {
+  if (best === null || best.metric.startsWith(validationPrefix) || Object.hasOwn(metrics, best.metric)) return
+  throw new ArgumentError(`checkpoints.best.metric is ${best.metric}; this run has ${Object.keys(metrics).join(', ')}`)
 }
 
 async function oneStep(session: Session, step: number): Promise<{ metrics: Metrics; seconds: number; tokens: number }> {

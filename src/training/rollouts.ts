@@ -3,7 +3,7 @@
 import { finalAnswer, sameAnswer } from '../data/answers.ts'
 import type { Sample } from '../data/sample.ts'
 import { ArgumentError } from '../errors.ts'
-import type { Encoded } from '../processing/processor.ts'
+import type { Encoded, Processor } from '../processing/processor.ts'
 import { generateAll } from '../rollout/generate.ts'
 import type { DoneEvent } from '../rollout/sample.ts'
 import type { Sampling } from '../rollout/sampling.ts'
@@ -84,23 +84,25 @@ class Judge {
   }
 }
 
-function fromData(method: Method, trainee: Trainee, prompts: readonly Prompted[], { response, maxTokens }: WritingOptions): Rollout[] {
+/** The tokens of a sample's response and of its end. @throws ArgumentError for too many */
+export function responseOf(
+  { solution, answer }: Sample,
+  { tokenizer, stopIds }: Processor,
+  { response, maxTokens }: Pick<WritingOptions, 'response' | 'maxTokens'>,
+): Int32Array {
+  // Rows without a solution are here only if the response has no {solution}.
+  const text = response.replace(/\{(answer|solution)\}/g, (_, name: string) => (name === 'answer' ? answer : (solution ?? '')))
+  const ids = Int32Array.from([...tokenizer.encode(text), stopIds[0] as number])
+  if (ids.length > maxTokens) {
+    throw new ArgumentError(`the response has ${ids.length} tokens, rollout.maxTokens allows ${maxTokens}; raise it, or leave the row out`)
+  }
+  return ids
+}
+
+function fromData(method: Method, trainee: Trainee, prompts: readonly Prompted[], options: WritingOptions): Rollout[] {
   const judge = new Judge(method, trainee)
-  const { tokenizer, stopIds } = trainee.processors.student
   return prompts.map((prompted) => {
-    const { sample } = prompted
-    if (sample.solution === null && response.includes('{solution}')) {
-      throw new ArgumentError(
-        `row ${sample.row} (${sample.id}) has no solution to imitate; give data.columns.solution, or a data.response without {solution}`,
-      )
-    }
-    const text = response.replace(/\{(answer|solution)\}/g, (_, name: string) => (name === 'answer' ? sample.answer : (sample.solution ?? '')))
-    const ids = Int32Array.from([...tokenizer.encode(text), stopIds[0] as number])
-    if (ids.length > maxTokens) {
-      throw new ArgumentError(
-        `row ${sample.row} (${sample.id}): its response has ${ids.length} tokens, rollout.maxTokens allows ${maxTokens}; raise it, or leave the row out`,
-      )
-    }
+    const ids = responseOf(prompted.sample, trainee.processors.student, options)
     return judge.judge(prompted, 0, { ids, logprobs: null, seed: null, reason: 'data' })
   })
 }

@@ -4,10 +4,11 @@ import { mergePatch } from '../config/merge-patch.ts'
 import type { Config } from '../config/schema.ts'
 import { inspectRows } from '../data/check.ts'
 import { type DatasetOptions, openDataset } from '../data/dataset.ts'
+import type { Sample } from '../data/sample.ts'
 import { ArgumentError } from '../errors.ts'
 import { isRun, latestCheckpoint, readRun } from '../runs/read.ts'
 import { createRun, openRun, type Run } from '../runs/run.ts'
-import { activeTerms } from '../supervision/check.ts'
+import { activeTerms, usedViews } from '../supervision/check.ts'
 import { borrowsImages } from '../supervision/contexts.ts'
 import { Evaluator } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
@@ -18,9 +19,9 @@ import { version } from '../version.ts'
 import { Batches } from './batches.ts'
 import { loadState, type Resumable } from './checkpoint.ts'
 import type { Session } from './loop.ts'
-import type { WritingOptions } from './rollouts.ts'
+import { responseOf, type WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
-import { answering, Validation } from './validation.ts'
+import { answering, Validation, validationPrefix } from './validation.ts'
 
 /** What a session needs to know besides its configuration and method. */
 export interface SessionOptions {
@@ -104,12 +105,27 @@ function longestContext({ scorers: { student, teacher } }: Trainee, maxTokens: n
   return Math.min(...room) - maxTokens
 }
 
+/** Samples without a worked solution, where one is imitated or referred to. */
+function faultFor({ data }: Config, method: Method): (sample: Sample) => string | null {
+  const imitated = method.rollout.by === 'data' && data.response.includes('{solution}')
+  const referred = data.reference === 'solution' && [...usedViews(method).values()].some(({ sees }) => sees.includes('reference'))
+  if (!imitated && !referred) return () => null
+  const advice = imitated ? 'a data.response without {solution}' : 'data.reference: answer'
+  return ({ solution }) => (solution === null ? `there is no solution; give data.columns.solution, or ${advice}` : null)
+}
+
 /** What a method asks of the configuration. */
 function checkTogether(config: Config, method: Method): void {
   const reinforcing = activeTerms(method).find(([, { kind }]) => kind === 'reinforce')
   if (reinforcing !== undefined && config.rollout.samples < 2) {
     throw new ArgumentError(
       `rollout.samples is ${config.rollout.samples}; the term ${reinforcing[0]} compares the rollouts of one prompt: give 2 or more`,
+    )
+  }
+  const { every, best } = config.checkpoints
+  if (best?.metric.startsWith(validationPrefix) && (config.validation === null || every % config.validation.every !== 0)) {
+    throw new ArgumentError(
+      `checkpoints.best.metric is ${best.metric}, which the steps with checkpoints must have: give validation, and checkpoints.every as a multiple of validation.every`,
     )
   }
   if (borrowsImages(method) && config.optimisation.batch < 2) {
@@ -137,9 +153,10 @@ async function openValidation(
   const answers = answering(method)
   const options = {
     shuffle: false,
-    reference: config.data.reference,
+    reference: 'answer',
     onBad: 'stop',
     longestContext: longestContext(trainee, writing.maxTokens),
+    check: () => {},
   } as const
   const batches = new Batches(dataset, good, answers, trainee.processors, { seed, ...options })
   return new Validation(answers, trainee, batches, {
@@ -163,10 +180,14 @@ export async function openSession(config: Config, method: Method, options: Sessi
   const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions(config.data, options.hub)), (open) => open.close())
   const validation = await openValidation(config, method, trainee, options.hub, stack)
   const { shuffle, reference, onBad } = config.data
-  const { good, bad } = await inspectRows(dataset, { onBad })
+  const writing = writingOptions(config)
+  const { good, bad } = await inspectRows(dataset, { onBad, fault: faultFor(config, method) })
   const batches = new Batches(dataset, good, method, trainee.processors, {
     ...{ seed, shuffle, reference, onBad },
     longestContext: longestContext(trainee, config.rollout.maxTokens),
+    check: (sample) => {
+      if (method.rollout.by === 'data') responseOf(sample, trainee.processors.student, writing)
+    },
   })
   const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
   const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
@@ -196,7 +217,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
     batches,
     validation,
     run,
-    writing: writingOptions(config),
+    writing,
     done,
     total,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

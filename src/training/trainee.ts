@@ -18,6 +18,7 @@ import { usedViews } from '../supervision/check.ts'
 import type { Processors } from '../supervision/contexts.ts'
 import type { Method } from '../supervision/method.ts'
 import type { Scorer, Scorers } from '../supervision/scorers.ts'
+import { writeSafetensors } from '../torch/safetensors-write.ts'
 import type { Tensor } from '../torch/tensor.ts'
 
 /** A student in training, with its teachers. `dispose` frees all models. */
@@ -28,6 +29,10 @@ export interface Trainee extends Disposable {
   readonly parameters: ReadonlyMap<string, Tensor>
   /** A teacher that follows the student; null for none. */
   readonly average: Average | null
+  /** Writes what trains into a checkpoint's folder: PEFT's files in `adapter/`, or the weights under their names. */
+  save(folder: string): void
+  /** The file in a checkpoint's folder that has the parameters by their names. */
+  readonly saved: string
   /** Writes what a user takes away: PEFT's files of the adapter, or a whole model folder. An older result there is replaced. */
   exportTo(folder: string): void
 }
@@ -112,6 +117,11 @@ export async function openTrainee(config: Config, method: Method): Promise<Train
     processors: { student: studentProcessor, teacher: teacherProcessor },
     parameters,
     average,
+    saved: adapter === null ? 'weights.safetensors' : 'adapter/adapter_model.safetensors',
+    save: (folder) => {
+      if (adapter === null) writeSafetensors(join(folder, 'weights.safetensors'), parameters)
+      else saveAdapter(join(folder, 'adapter'), adapter, { baseModel: config.model.path })
+    },
     exportTo: (folder) => {
       // Under a name that is cleared away when the run is opened again after a kill.
       const unfinished = temporaryIn(dirname(folder))

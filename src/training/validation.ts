@@ -9,6 +9,9 @@ import { rolloutMetrics } from './record.ts'
 import { type WritingOptions, writeRollouts } from './rollouts.ts'
 import type { Trainee } from './trainee.ts'
 
+/** What its metrics' names begin with. */
+export const validationPrefix = 'validation/'
+
 /** Prompts that are answered together. */
 const together = 64
 
@@ -42,7 +45,7 @@ export class Validation {
     this.#patchesPerPass = options.patchesPerPass
   }
 
-  /** Metrics after a step, their names beginning with `validation/`; none where none is due. */
+  /** Metrics after a step, their names beginning with `validationPrefix`; none where none is due. */
   async after(step: number): Promise<Metrics> {
     if (step % this.#every !== 0) return {}
     const sums: Record<string, { sum: number; count: number }> = {}
@@ -51,8 +54,8 @@ export class Validation {
       const { prompts } = await this.#batches.draw(start, Math.min(together, this.#batches.size - start), () => {})
       const rollouts = await writeRollouts(this.#method, this.#trainee, prompts, store, this.#writing)
       for (const [name, { sum, count }] of Object.entries(rolloutMetrics(rollouts))) {
-        const total = sums[`validation/${name}`] ?? { sum: 0, count: 0 }
-        sums[`validation/${name}`] = { sum: total.sum + sum, count: total.count + count }
+        const total = sums[validationPrefix + name] ?? { sum: 0, count: 0 }
+        sums[validationPrefix + name] = { sum: total.sum + sum, count: total.count + count }
       }
     }
     return sums

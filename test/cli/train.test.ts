@@ -206,7 +206,7 @@ test('what cannot begin is refused before anything is written, and the message s
     [[`method=${file('wrong.js', 'export const method = {\n')}`], /wrong\.js: cannot be loaded as a method/],
     [[`method=${join(folder, 'nowhere.ts')}`], /nowhere\.ts: cannot be loaded as a method/],
     [[`method=${file('wrong.yaml', 'name: [')}`], /wrong\.yaml: cannot be read as a method/],
-    [[`method=${file('none.json', '3')}`], /at name/],
+    [[`method=${file('none.json', '3')}`], /none\.json: holds 3; expected a method's table/],
     [['change={terms: {imitation: {on: {valid: reasoning}}}}'], /imitation.*reasoning/],
     [['change={terms: {imitation: null}}'], /term/],
     [['change={terms: {imitation: {wieght: 3}}}'], /wieght/],
@@ -217,9 +217,9 @@ test('what cannot begin is refused before anything is written, and the message s
     ],
     [
       ['data.response=\\boxed{{solution}}', `data.sources=${file('unsolved.jsonl', '{"problem":"?","answer":"1"}\n')}`],
-      /row 0.* has no solution to imitate/,
+      /row 0 \(.*unsolved\.jsonl:1\): there is no solution/,
     ],
-    [['rollout.maxTokens=3'], /its response has \d+ tokens, rollout\.maxTokens allows 3/],
+    [['rollout.maxTokens=3'], /row \d+: the response has \d+ tokens, rollout\.maxTokens allows 3/],
   ]
   for (const [sets, message] of refused) {
     await assert.rejects(call(path, { sets }), message, sets.join(' '))
@@ -327,12 +327,12 @@ test('a run that diverges ends with 3 and says where to look; one that fails say
     ['started', 'step-skipped', 'step', 'step-skipped', 'step', 'stopped'],
   )
 
-  // The third sample has no solution.
-  const rows = bareQuestions(3).map(({ solution, ...row }, i) => (i === 2 ? row : { ...row, ...(solution === undefined ? {} : { solution }) }))
+  // The third sample's solution is too long, which only its tokens tell.
+  const rows = bareQuestions(3).map((row, i) => (i === 2 ? { ...row, solution: 'long '.repeat(2000) } : row))
   const other = join(folder, 'other')
   mkdirSync(other)
   const failing = written(other, { data: { sources: join(other, 'data.jsonl'), shuffle: false } }, rows)
-  await assert.rejects(call(failing.path), /row 2.* has no solution/)
+  await assert.rejects(call(failing.path), /row 2: the response has/)
   const last = readEvents(failing.run).at(-1)
   assert.ok(last?.type === 'failed' && last.step === 2 && last.message.startsWith('row 2'))
   assert.ok(!existsSync(join(failing.run, 'run.lock')))

@@ -9,8 +9,8 @@ import { ArgumentError } from '../../src/errors.ts'
 import { decodeImage } from '../../src/processing/image.ts'
 import { type ImageRule, readImageRule } from '../../src/processing/image-rule.ts'
 import { openProcessor } from '../../src/processing/processor.ts'
-import { sniff } from '../../src/sniff.ts'
 import { Tokenizer } from '../../src/processing/tokenizer.ts'
+import { sniff } from '../../src/sniff.ts'
 import { golden } from './goldens.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sightline-settings-'))

@@ -293,6 +293,8 @@ test('a view runs over the tokens that terms ask of it, and over what views of a
   assert.deepEqual(counts(vigos, [0, 1]), [shared + (2 + 2) + (7 + 9) + (8 + 5), 30 + (1 + 9) + (1 + 5)])
   // A pass of frozen views and one of the student for each rollout: nothing is shared between them, but what one rollout's views share still is.
   assert.deepEqual(counts(vigos, [0, 1], 75), [shared + (2 + 2) + (7 + 9) + (shared + 8 + 5), 31 + 9 + 31 + 5])
+  // Two samples that do not fit together: the views of each stand side by side. Rollout 2 shows 12 image tokens, and is asked up to 0 and 6.
+  assert.deepEqual(counts(vigos, [0, 2], 85), [shared + (2 + 2) + (7 + 9) + (shared + 8) + 2 + (7 + 6), 31 + 9 + (31 + 8) + 6])
   // Without a term that asks, there is no reference, or no perception.
   assert.deepEqual(counts(methods.get('vigos-description-only') ?? assert.fail(), [0, 1]), [shared + 2 + 2, 31 + 2])
   // The released reasoning teacher reads 5 to 9 of a rollout whose last supervised token, the closing brace, is 10.

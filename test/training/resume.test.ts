@@ -144,7 +144,7 @@ test('a checkpoint that lacks a file, or is of another run, is refused and named
   const config = configOf(folder, questions(2), { adapter: { rank: 2 }, optimisation: { batch: 1, steps: 1 } })
   await runTo(config, method)
   const state = checkpoints(config.run.folder)[0]?.folder as string
-  for (const file of ['weights.safetensors', 'optimizer.safetensors', 'average.safetensors', 'random.safetensors', 'state.json']) {
+  for (const file of ['adapter/adapter_model.safetensors', 'optimizer.safetensors', 'average.safetensors', 'random.safetensors', 'state.json']) {
     const copy = join(folder, file)
     cpSync(config.run.folder, copy, { recursive: true })
     rmSync(join(copy, state.slice(config.run.folder.length), file))
@@ -153,17 +153,17 @@ test('a checkpoint that lacks a file, or is of another run, is refused and named
   }
   const poor = join(folder, 'poor')
   cpSync(config.run.folder, poor, { recursive: true })
-  const path = join(poor, names.checkpoints, 'step-000001', 'weights.safetensors')
+  const path = join(poor, names.checkpoints, 'step-000001', 'adapter/adapter_model.safetensors')
   scope(() => writeSafetensors(path, new Map([['x', scalar(1)]])))
   const lacking = runTo({ ...config, run: { ...config.run, folder: poor } }, method, { resume: true })
-  await assert.rejects(lacking, /weights\.safetensors: lacks .*q_proj.*; was the configuration of this run changed\?/)
+  await assert.rejects(lacking, /adapter_model\.safetensors: lacks .*q_proj.*; was the configuration of this run changed\?/)
   // Weights of another rank under the same configuration.
   const other = configOf(temporaryFolder(context), questions(2), { adapter: { rank: 4 }, optimisation: { batch: 1, steps: 1 } })
   await runTo(other, method)
   const copy = join(folder, 'rank')
   cpSync(config.run.folder, copy, { recursive: true })
-  const weights = join(names.checkpoints, 'step-000001', 'weights.safetensors')
+  const weights = join(names.checkpoints, 'step-000001', 'adapter/adapter_model.safetensors')
   cpSync(join(other.run.folder, weights), join(copy, weights))
   const mixed = { ...config, run: { ...config.run, folder: copy } }
-  await assert.rejects(runTo(mixed, method, { resume: true }), /weights\.safetensors: .* is float32\[4, .*expected float32\[2/)
+  await assert.rejects(runTo(mixed, method, { resume: true }), /adapter_model\.safetensors: .* is float32\[4, .*expected float32\[2/)
 })
