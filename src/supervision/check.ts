@@ -165,6 +165,9 @@ class Check {
   }
 
   positions(where: string, { on }: Term): void {
+    if (on !== 'all' && on.invalid !== undefined && this.parts.length === 0) {
+      this.fault(`${where}.on`, 'no rollout is invalid: the format has no parts; leave invalid out')
+    }
     if (on === 'all' || on.valid === undefined) return
     const { valid } = on
     if (typeof valid === 'string') this.segment(`${where}.on`, valid)

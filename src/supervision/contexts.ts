@@ -18,28 +18,35 @@ export interface Example {
 /** Marks in a problem that say where its images stand; without one they stand before it. */
 const imageMark = '<image>'
 
-/** The user's turn: its images where the problem marks them, else before the text. */
-function parts(text: string, images: readonly ImageSource[]): readonly Part[] {
-  const pieces = text.split(imageMark)
-  const shown = images.map((image): Part => ({ type: 'image', image }))
-  const worded = (piece: string): Part[] => (piece === '' ? [] : [{ type: 'text', text: piece }])
-  if (pieces.length === 1 || images.length === 0) return [...shown, ...worded(pieces.join('').trim())]
-  if (pieces.length - 1 !== images.length) {
-    throw new ArgumentError(`the problem marks ${pieces.length - 1} images with ${imageMark}, but ${images.length} are given`)
+/** The texts of a wording with problem and reference filled in, cut where the problem marks an image. What is filled in is not looked at again. */
+function cutTexts(template: string, { problem, reference }: Example): readonly string[] {
+  const texts = ['']
+  for (const piece of template.split(/(\{problem\}|\{reference\})/)) {
+    const [first = '', ...others] = piece === '{problem}' ? problem.split(imageMark) : [piece === '{reference}' ? reference : piece]
+    texts[texts.length - 1] += first
+    texts.push(...others)
   }
-  return pieces.flatMap((piece, i) => (i === 0 ? worded(piece) : [shown[i - 1] as Part, ...worded(piece)]))
+  return texts
 }
 
-/** {problem} and {reference} filled in, each once and in one go: what is filled in is not looked at again. */
-const filled = (template: string, { problem, reference }: Example): string =>
-  template.replace(/\{(problem|reference)\}/g, (_, name: string) => (name === 'problem' ? problem : reference))
+/** The user's turn: images where the problem marks them, else before the text. Borrowed ones may be of another number: then before the text. */
+function parts(texts: readonly string[], images: readonly ImageSource[], borrowed: boolean): readonly Part[] {
+  const marks = texts.length - 1
+  const shown = images.map((image): Part => ({ type: 'image', image }))
+  const worded = (text: string): Part[] => (text === '' ? [] : [{ type: 'text', text }])
+  if (marks > 0 && marks === images.length) return texts.flatMap((text, i) => [...worded(text), ...shown.slice(i, i + 1)])
+  if (marks > 0 && images.length > 0 && !borrowed) {
+    throw new ArgumentError(`the problem marks ${marks} images with ${imageMark}, but ${images.length} are given`)
+  }
+  return [...shown, ...worded(texts.join('').trim())]
+}
 
 /** The turns of a view. @param images what it is shown */
 export function promptOf(view: View, prompts: Method['prompts'], example: Example, images: readonly ImageSource[]): Prompt {
   const template = view.prompt === null ? null : (prompts[view.prompt] ?? null)
-  const user: Message = { role: 'user', content: parts(template === null ? '' : filled(template.user, example), images) }
-  const system: Message[] = template?.system ? [{ role: 'system', content: filled(template.system, example) }] : []
-  return { messages: [...system, user], prefill: view.prefill }
+  const content = parts(cutTexts(template?.user ?? '', example), images, view.sees.includes('nextImage'))
+  const system: Message[] = template?.system ? [{ role: 'system', content: cutTexts(template.system, example).join('') }] : []
+  return { messages: [...system, { role: 'user', content }], prefill: view.prefill }
 }
 
 /** Who reads an image and a prompt: the student and its copies, or another checkpoint with a processor of its own. */

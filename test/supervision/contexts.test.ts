@@ -56,6 +56,24 @@ test('images stand before the text, or where the problem marks them', () => {
     )
 })
 
+test('marks count in the problem alone, and borrowed images need not be as many', () => {
+  const [one, two] = ['one.png', 'two.png']
+  const view = { weights: 'base', sees: ['image', 'problem', 'reference'], prompt: 'p', prefill: '', reads: 'all' } as const
+  const prompts = { p: { system: null, user: '{problem} It is {reference}. Write <image>.' } }
+  const example = { problem: 'See <image> here.', reference: '<image> {problem}', images: [one] }
+  assert.deepEqual(promptOf(view, prompts, example, [one]).messages[0]?.content, [
+    { type: 'text', text: 'See ' },
+    { type: 'image', image: one },
+    { type: 'text', text: ' here. It is <image> {problem}. Write <image>.' },
+  ])
+  const borrowing = { ...view, sees: ['nextImage', 'problem', 'reference'] } as const
+  assert.deepEqual(promptOf(borrowing, prompts, example, [one, two]).messages[0]?.content, [
+    { type: 'image', image: one },
+    { type: 'image', image: two },
+    { type: 'text', text: 'See  here. It is <image> {problem}. Write <image>.' },
+  ])
+})
+
 test('fewer marks than images are refused too', () => {
   assert.throws(
     () => userTurn(viewOf({}), bare, { ...example, problem: 'In <image>?' }, [small, wide]),
