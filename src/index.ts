@@ -56,6 +56,6 @@ export { openSafetensors, type Safetensors, type TensorInfo } from './torch/safe
 export { writeSafetensors, writeShardedSafetensors } from './torch/safetensors-write.ts'
 export { learningRate, type Schedule } from './torch/schedule.ts'
 export { Tensor } from './torch/tensor.ts'
-export { DivergedError, type Progress, type Session, train } from './training/loop.ts'
+export { DivergedError, type Session, train, type Watch } from './training/loop.ts'
 export { type OpenSession, openSession, type SessionOptions } from './training/session.ts'
 export { version } from './version.ts'

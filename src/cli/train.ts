@@ -9,7 +9,7 @@ import { isRun, readRun } from '../runs/read.ts'
 import { type Metrics, ratio } from '../runs/schema.ts'
 import { defineMethod } from '../supervision/check.ts'
 import type { Method, MethodTable } from '../supervision/method.ts'
-import { DivergedError, type Progress, train } from '../training/loop.ts'
+import { DivergedError, train, type Watch } from '../training/loop.ts'
 import { openSession } from '../training/session.ts'
 import { resultFolder } from '../training/trainee.ts'
 import { resolveMethod } from './method.ts'
@@ -55,7 +55,7 @@ const percent = (metrics: Metrics, name: string): string => {
 }
 
 /** A step for people. */
-function stepLine({ step, total, metrics, seconds, tokens }: Parameters<Progress>[0], left: number): string {
+function stepLine({ step, total, metrics, seconds, tokens }: Parameters<Watch>[0], left: number): string {
   const means = Object.entries(metrics).filter(([name, { count }]) => name.startsWith('loss/') && count > 0)
   const losses = means.map(([name, metric]) => `${name.slice(5)} ${ratio(metric).toPrecision(3)}`)
   const clipped = Object.entries(metrics).filter(([name]) => name.startsWith('clipped/'))
@@ -74,7 +74,7 @@ function stepLine({ step, total, metrics, seconds, tokens }: Parameters<Progress
 }
 
 /** Tells of steps as it was asked to: lines that stay every so often, a status in between. */
-function watcher(show: TrainArguments['show'], { print, status }: Output): Progress {
+function watcher(show: TrainArguments['show'], { print, status }: Output): Watch {
   let [mean, printed] = [0, 0]
   return (event) => {
     if (show === 'nothing') return

@@ -55,9 +55,10 @@ export const event = z.discriminatedUnion('type', [
   kind('started', {}),
   kind('resumed', { fromStep: natural }),
   kind('step', {
-    /** Wall time by phase. */
+    /** Wall time by phase; that of rollouts with drawing and preparing their samples. */
     seconds: z.object({ rollout: real, teachers: real, student: real, update: real }),
-    tokens: z.object({ rollout: natural, trained: natural }),
+    /** Written; read by frozen views; read by views that train, contexts included. */
+    tokens: z.object({ rollout: natural, scored: natural, trained: natural }),
     tokensPerSecond: real,
   }),
   /** `folder` as from the run folder. */

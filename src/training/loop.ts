@@ -38,7 +38,7 @@ export interface Session extends Resumable {
 export class DivergedError extends SightlineError {}
 
 /** What a watcher is told. */
-export type Progress = (step: {
+export type Watch = (step: {
   readonly step: number
   readonly total: number
   readonly metrics: Metrics
@@ -51,7 +51,7 @@ export type Progress = (step: {
  * @returns whether the run is finished
  * @throws DivergedError after `run.badSteps` steps in a row that were not finite; the run can be resumed from its last checkpoint
  */
-export async function train(session: Session, signal: AbortSignal, watch: Progress): Promise<'finished' | 'stopped'> {
+export async function train(session: Session, signal: AbortSignal, watch: Watch): Promise<'finished' | 'stopped'> {
   const { config, run, total } = session
   for (let step = session.done + 1; step <= total; step++) {
     const { metrics, seconds, tokens } = await oneStep(session, step)
@@ -114,7 +114,7 @@ function stepEvent(
   took: { rollout: number; all: number },
 ): { event: NewEvent; tokens: number } {
   const tokens = rollouts.reduce((sum, { ids }) => sum + ids.length, 0)
-  const counted = { rollout: tokens, trained: report.computed.trained + report.computed.frozen }
+  const counted = { rollout: tokens, scored: report.computed.frozen, trained: report.computed.trained }
   return {
     event: { type: 'step', step, seconds: { rollout: took.rollout, ...seconds }, tokens: counted, tokensPerSecond: tokens / took.all },
     tokens,

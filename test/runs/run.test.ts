@@ -21,7 +21,7 @@ const events: { readonly [T in NewEvent['type']]: Extract<NewEvent, { type: T }>
     type: 'step',
     step: 1,
     seconds: { rollout: 1.5, teachers: 0.25, student: 0.5, update: 0 },
-    tokens: { rollout: 100, trained: 80 },
+    tokens: { rollout: 100, scored: 80, trained: 80 },
     tokensPerSecond: Number.POSITIVE_INFINITY,
   },
   checkpoint: { type: 'checkpoint', step: 20, folder: 'checkpoints/step-000020', best: true },

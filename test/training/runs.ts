@@ -13,7 +13,7 @@ import { randomModel } from '../../src/models/registry.ts'
 import { latestCheckpoint } from '../../src/runs/read.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
 import type { Method, MethodTable } from '../../src/supervision/method.ts'
-import { type Progress, type Session, train } from '../../src/training/loop.ts'
+import { type Session, train, type Watch } from '../../src/training/loop.ts'
 import { openSession } from '../../src/training/session.ts'
 import { folderOf, goldensFolder } from '../models/goldens.ts'
 
@@ -89,7 +89,7 @@ export interface Interruption {
   readonly stopAfter?: number
   /** An error after this step, before it can be saved. */
   readonly failAfter?: number
-  readonly watch?: (session: Session, event: Parameters<Progress>[0]) => void
+  readonly watch?: (session: Session, event: Parameters<Watch>[0]) => void
 }
 
 /** Runs as long as it is let, and says how it ended. */
