@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { opd, vgs } from '../src/methods/vgs.ts'
 import { vigos } from '../src/methods/vigos.ts'
-import { plainRun } from '../src/models/linear.ts'
+import { type Adapter, plainRun } from '../src/models/linear.ts'
 import { attachLora } from '../src/models/lora.ts'
 import type { Model } from '../src/models/model.ts'
 import { modelParts, trainable } from '../src/models/teacher.ts'
@@ -30,6 +30,8 @@ import { straightforward } from './step-naive.ts'
 /** Rows of a micro-batch of the straightforward way; ours packs as many tokens into a pass as these take there. */
 const rowsPerPass = 2
 const rate = 1e-5
+/** Of adapters, as ViGOS trains them. */
+const dropout = 0.05
 /** Wider than usual, so that clips bite on some tokens and not on others. */
 const deviation = 0.05
 
@@ -133,18 +135,22 @@ function apart(own: readonly Float32Array[], other: readonly Float32Array[]): nu
 
 function selfDistillation(size: StepSize, model: Model, rows: readonly Row[], perSecond: number, report: (text: string) => void) {
   trainable(model, [])
-  using adapter = attachLora(model, { rank: size.rank, alpha: 2 * size.rank, seed: 1 })
+  using adapter = attachLora(model, { rank: size.rank, alpha: 2 * size.rank, seed: 1, dropout })
+  // The two ways drop other inputs, so they are compared without.
+  const sure = { ...adapter, dropout: 0 }
   const { parameters } = adapter
   const tower = {}
-  const scorers: Scorers = {
-    student: { model, run: { adapter, training: true, recompute: false }, tower },
+  const scorersWith = (each: Adapter): Scorers => ({
+    student: { model, run: { adapter: each, training: true, recompute: false }, tower },
     base: { model, run: plainRun, tower },
     ...{ towerTrains: false, ema: null, teacher: null },
-  }
-  using own = stepOf(vigos, scorers, parameters, rows, rowsPerPass * longestOf(rows, 'student'))
+  })
+  const tokensPerPass = rowsPerPass * longestOf(rows, 'student')
+  using own = stepOf(vigos, scorersWith(adapter), parameters, rows, tokensPerPass)
+  using compared = stepOf(vigos, scorersWith(sure), parameters, rows, tokensPerPass)
   using optimizer = new AdamW(parameters, { rate })
-  const naive = (inspect?: () => void): number => {
-    const loss = straightforward(vigos, model, adapter, rows, rowsPerPass)
+  const naive = (each: Adapter, inspect?: () => void): number => {
+    const loss = straightforward(vigos, model, each, rows, rowsPerPass)
     inspect?.()
     optimizer.step(inspect === undefined ? rate : 0)
     zeroGradients(parameters.values())
@@ -152,23 +158,19 @@ function selfDistillation(size: StepSize, model: Model, rows: readonly Row[], pe
   }
 
   // Ours first: memory that the other way gave back stays with the process.
-  let [naiveLoss, ownGradients, difference] = [0, [] as Float32Array[], 0]
-  let first: Report | null = null
-  const ownPeaks = peaksOf(() => {
-    first = own.run(() => {
-      ownGradients = copyOf(parameters)
-    })
+  const ownPeaks = peaksOf(() => void own.run())
+  const naivePeaks = peaksOf(() => void naive(adapter))
+  let [ownGradients, difference] = [[] as Float32Array[], 0]
+  const { loss, computed, terms } = compared.run(() => {
+    ownGradients = copyOf(parameters)
   })
-  const naivePeaks = peaksOf(() => {
-    naiveLoss = naive(() => {
-      difference = apart(ownGradients, copyOf(parameters))
-    })
+  const naiveLoss = naive(sure, () => {
+    difference = apart(ownGradients, copyOf(parameters))
   })
-  const { loss, computed, terms } = first as unknown as Report
   if (!(Math.abs(loss - naiveLoss) <= 1e-4 * Math.abs(loss)) || !(difference <= 1e-3)) {
     throw new Error(`the two ways do not compute the same: losses ${loss} and ${naiveLoss}, gradients ${difference} apart`)
   }
-  const times = rounds({ own: () => own.run(), naive: () => naive() }, size.rounds.self)
+  const times = rounds({ own: () => own.run(), naive: () => naive(adapter) }, size.rounds.self)
   const [speedup, memoryRatio] = [ratio(times.naive, times.own), ownPeaks.tensors / naivePeaks.tensors]
 
   const extent = extentOf(vigos, rows)
@@ -216,7 +218,7 @@ function steering(
   using stack = new DisposableStack()
   trainable(teacher, [])
   const weights = trainable(student, whole ? modelParts : [])
-  const adapter = whole ? null : stack.use(attachLora(student, { rank: size.rank, alpha: 2 * size.rank, seed: 1 }))
+  const adapter = whole ? null : stack.use(attachLora(student, { rank: size.rank, alpha: 2 * size.rank, seed: 1, dropout }))
   const parameters = adapter?.parameters ?? weights
   const scorers: Scorers = {
     student: { model: student, run: { adapter, training: true, recompute: false }, tower: {} },

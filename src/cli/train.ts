@@ -3,14 +3,15 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../config/load.ts'
-import { type Config, configSchema } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { ArgumentError } from '../errors.ts'
+import { names } from '../runs/layout.ts'
 import { isRun, readRun } from '../runs/read.ts'
-import { type Metrics, ratio } from '../runs/schema.ts'
+import { encode, type Metrics, type RunEvent, ratio } from '../runs/schema.ts'
 import { defineMethod } from '../supervision/check.ts'
 import type { Method, MethodTable } from '../supervision/method.ts'
 import { DivergedError, train, type Watch } from '../training/loop.ts'
-import { openSession } from '../training/session.ts'
+import { openSession, type SessionOptions } from '../training/session.ts'
 import { resultFolder } from '../training/trainee.ts'
 import { resolveMethod } from './method.ts'
 
@@ -36,12 +37,11 @@ async function configured({ config: name, sets, resume }: TrainArguments): Promi
     const { config } = readConfig(name, sets)
     return { config, method: await resolveMethod(config) }
   }
-  if (sets.length > 0) throw new ArgumentError(`${name}: a run goes on as it began; leave --set out, or give a configuration`)
   if (!resume) throw new ArgumentError(`${name}: is the folder of a run; go on with it with --resume`)
-  const stored = readRun(name)
-  const config = configSchema.parse(stored.config)
+  const { method } = readRun(name)
+  const { config } = readConfig(join(name, names.config), sets)
   // A folder that was moved is still the run.
-  return { config: { ...config, run: { ...config.run, folder: name } }, method: defineMethod(stored.method as MethodTable) }
+  return { config: { ...config, run: { ...config.run, folder: name } }, method: defineMethod(method as MethodTable) }
 }
 
 const clock = (seconds: number): string => {
@@ -93,15 +93,31 @@ function watcher(show: TrainArguments['show'], { print, status }: Output): Watch
   }
 }
 
+/** Tells how far it is with looking through rows, which may take minutes: on a terminal all the time, else now and then. */
+function looking(say: (line: string) => void, { status }: Output): NonNullable<SessionOptions['progress']> {
+  const pause = status === undefined ? 10_000 : 100
+  let last = performance.now()
+  return (what, done, size) => {
+    if (performance.now() - last < pause) return
+    last = performance.now()
+    ;(status ?? say)(`looking through ${what === 'data' ? 'the data' : 'the data of validation'}: row ${done} of ${size}`)
+  }
+}
+
 /** Trains as the configuration says and returns the exit status. Ctrl-C ends after the step, which is saved; a second one ends at once. */
 export async function trainCommand(args: TrainArguments, output: Output): Promise<number> {
   const { config, method } = await configured(args)
   const { print } = output
   const say = (line: string): void => void (args.show === 'line' && print(line))
   const { env } = process
+  // Of a step the watcher tells more.
+  const tell = (event: RunEvent): void => void (event.type !== 'step' && print(encode(event)))
   await using session = await openSession(config, method, {
     ...{ resume: args.resume, command: process.argv.slice(2) },
+    ...(args.show === 'line' && { progress: looking(say, output) }),
+    ...(args.show === 'json' && { onEvent: tell }),
     hub: {
+      progress: say,
       endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
       token: env['HF_TOKEN'] ?? null,
       cache: join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sightline', 'datasets'),
@@ -112,6 +128,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     `${method.name} on ${session.batches.size} samples, ${session.total} steps, ${(count / 1e6).toFixed(2)} M parameters train; run folder ${config.run.folder}`,
   )
   if (session.done > 0) say(`going on after step ${session.done}`)
+  for (const change of session.changes) say(`changed: ${change}`)
 
   let { done } = session
   const stop = new AbortController()

@@ -12,10 +12,6 @@ const natural = z.int().min(0)
 /** A field that may be null, and is null unless it is given. */
 const orNull = <T extends z.ZodType>(schema: T): z.ZodPrefault<z.ZodNullable<T>> => z.nullable(schema).prefault(null)
 
-const device = z
-  .union([z.enum(['cpu', 'cuda']), z.templateLiteral(['cuda:', z.int()]).refine((name) => !name.includes('-'))])
-  .meta({ title: 'cpu, cuda or cuda:N' })
-
 const sources = z
   .union([text, z.array(text).min(1)])
   .transform((given): readonly string[] => (typeof given === 'string' ? [given] : given))
@@ -47,7 +43,11 @@ const model = z
   .strictObject({
     path: text.describe('Folder of the checkpoint that is trained, in the format of Hugging Face.'),
     dtype: orNull(z.enum(['stored', 'float32', 'bfloat16'])).describe('What weights are kept in; null: as stored on a GPU, float32 on the CPU.'),
-    device: device.default('cpu').describe('Where it computes.'),
+    device: z
+      .union([z.enum(['cpu', 'cuda']), z.templateLiteral(['cuda:', z.int()]).refine((name) => !name.includes('-'))])
+      .meta({ title: 'cpu, cuda or cuda:N' })
+      .default('cpu')
+      .describe('Where it computes, and a teacher with it.'),
     minPixels: orNull(count).describe('Images are scaled up to this many pixels at least; null: the bound of the checkpoint.'),
     maxPixels: orNull(count).describe('Images are scaled down to this many pixels at most; null: the bound of the checkpoint.'),
   })
@@ -58,11 +58,10 @@ const teacher = orNull(
     path: text.describe('Folder of its checkpoint.'),
     adapter: orNull(text).describe('Folder of a PEFT adapter that is put on it; null for none.'),
     dtype: model.shape.dtype,
-    device: orNull(device).describe("Where it computes; null: the student's device."),
     minPixels: model.shape.minPixels,
     maxPixels: model.shape.maxPixels,
   }),
-).describe('Another checkpoint, for methods with views whose weights are "teacher"; null for none.')
+).describe('Another checkpoint, for methods with views whose weights are "teacher"; null for none. It computes where the student does.')
 
 const data = z
   .strictObject({
@@ -74,7 +73,7 @@ const data = z
     onBad: z
       .enum(['stop', 'skip'])
       .default('stop')
-      .describe('What a row does whose image or answer is missing or broken: it stops the run before it starts, or is skipped and counted.'),
+      .describe('What a row does, of validation too, whose image or answer is missing or broken: it stops the run, or is skipped and told.'),
     reference: z.enum(['answer', 'solution']).default('answer').describe('What teachers read where a prompt has {reference}.'),
     response: text
       .refine((template) => /\{(answer|solution)\}/.test(template), { error: 'a text with {answer} or {solution} in it' })
@@ -89,7 +88,7 @@ const validation = orNull(
     every: count.default(50).describe('Optimisation steps between two validations.'),
     maxTokens: orNull(count).describe('New tokens of an answer at most; null: rollout.maxTokens.'),
   }),
-).describe('Samples that are answered now and then to measure accuracy; null for none.')
+).describe('Samples that are answered now and then to measure accuracy; null for none. All are decoded once before training.')
 
 const moduleNames = z.union([text, z.array(text)])
 
@@ -97,7 +96,12 @@ const adapter = z
   .strictObject({
     rank: count.default(64).describe('Rank of the update of a matrix.'),
     alpha: z.number().positive().default(128).describe('The update is scaled by alpha / rank, or alpha / √rank with rsLora.'),
-    dropout: z.number().min(0).lt(1).default(0.05).describe('Probability with which an input of the update is dropped in training.'),
+    dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.05)
+      .describe('Probability with which an input of the update is dropped in training; 0 for terms that learn from sampled tokens (GRPO).'),
     targets: orNull(moduleNames).describe(
       'Modules that are updated: names or their ends, or one regular expression; null: all projections of attention and MLP in the language model.',
     ),
@@ -107,6 +111,9 @@ const adapter = z
       .boolean()
       .default(false)
       .describe('Whether modules of the vision tower may be targets. Frozen, its features are shared by student and teachers.'),
+    from: orNull(text).describe(
+      'Folder of a PEFT adapter of the same form to begin from; null for a new one. Views with the weights "base" stay the model without it.',
+    ),
   })
   .nullable()
   .prefault({})
@@ -144,7 +151,11 @@ const optimisationFields = z
     rate: z.number().positive().default(5e-6).describe('Learning rate of AdamW at its peak.'),
     schedule: z.enum(['constant', 'linear', 'cosine']).default('linear').describe('How the rate runs after the warm-up; linear and cosine end at 0.'),
     warmup: natural.default(0).describe('Steps in which the rate rises from 0.'),
-    weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay: the share of the rate by which weights shrink in a step.'),
+    weightDecay: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('Decoupled weight decay: the share of the rate by which matrices (embeddings too) shrink in a step; norms and biases do not.'),
     beta1: z.number().min(0).lt(1).default(0.9).describe('Decay of the running mean of gradients.'),
     beta2: z.number().min(0).lt(1).default(0.999).describe('Decay of the running mean of squared gradients.'),
     eps: z.number().positive().default(1e-8).describe('What is added to the root of that mean before it divides.'),

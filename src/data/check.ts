@@ -5,7 +5,7 @@ import type { Dataset } from './dataset.ts'
 import { imageFault } from './images.ts'
 import { RowError, type Sample } from './sample.ts'
 
-/** Bad rows that an error lists; it counts the rest. */
+/** Bad rows that are listed; the rest is counted. */
 const listedRows = 10
 
 export interface BadRow {
@@ -25,7 +25,9 @@ export interface Inspection {
 export interface InspectOptions {
   readonly onBad: 'stop' | 'skip'
   /** What else makes a sample useless to this reader, in words; null if nothing. Nothing by default. */
-  readonly fault?: (sample: Sample) => string | null
+  readonly fault?: (sample: Sample) => string | null | Promise<string | null>
+  /** Told after each row how many were looked at, and how many there are. */
+  readonly progress?: (done: number, size: number) => void
 }
 
 /**
@@ -39,6 +41,7 @@ export async function inspectRows(dataset: Dataset, options: InspectOptions): Pr
   const bad: BadRow[] = []
   for (let row = 0; row < dataset.size; row++) {
     const reason = await faultOf(dataset, row, options)
+    options.progress?.(row + 1, dataset.size)
     if (reason === null) {
       good.push(row)
       continue
@@ -46,7 +49,10 @@ export async function inspectRows(dataset: Dataset, options: InspectOptions): Pr
     const { source, line } = dataset.where(row)
     bad.push({ row, source, ...(line === null ? {} : { line }), reason })
   }
-  if (bad.length > 0 && (options.onBad === 'stop' || good.length === 0)) throw new FileFormatError(listing(bad, dataset.size, good.length))
+  if (bad.length > 0 && (options.onBad === 'stop' || good.length === 0)) {
+    const advice = good.length === 0 ? 'No row is left.' : "Mend them, or leave them out with data.onBad 'skip'."
+    throw new FileFormatError(`${listing(bad, dataset.size)}\n${advice}`)
+  }
   return { good: Int32Array.from(good), bad }
 }
 
@@ -57,18 +63,18 @@ async function faultOf(dataset: Dataset, row: number, { fault = () => null }: In
       const broken = await imageFault(image)
       if (broken !== null) return broken
     }
-    return fault(sample)
+    return await fault(sample)
   } catch (error) {
     if (error instanceof RowError) return error.reason
     throw error
   }
 }
 
-function listing(bad: readonly BadRow[], size: number, good: number): string {
+/** Bad rows in words: how many, and the first of them. */
+export function listing(bad: readonly BadRow[], size: number): string {
   const rows = bad
     .slice(0, listedRows)
     .map(({ row, source, line, reason }) => `  row ${row} (${source}${line === undefined ? '' : `:${line}`}): ${reason}`)
   const more = bad.length > listedRows ? [`  and ${bad.length - listedRows} more`] : []
-  const advice = good === 0 ? 'No row is left.' : "Mend them, or leave them out with data.onBad 'skip'."
-  return [`${bad.length} of ${size} rows cannot be used:`, ...rows, ...more, advice].join('\n')
+  return [`${bad.length} of ${size} rows cannot be used:`, ...rows, ...more].join('\n')
 }

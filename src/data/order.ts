@@ -46,7 +46,7 @@ function shuffled(size: number, seed: number, epoch: number): Uint32Array {
 }
 
 /** A uniform integer in [0, bound): numbers past the last multiple of the bound are drawn again, so that none is favoured. */
-function below(bound: number, next: () => number): number {
+export function below(bound: number, next: () => number): number {
   const past = 2 ** 32 - (2 ** 32 % bound)
   let drawn = next()
   while (drawn >= past) drawn = next()
@@ -54,7 +54,7 @@ function below(bound: number, next: () => number): number {
 }
 
 /** The generator sfc32 of PractRand (Doty-Humphrey): uniform 32-bit integers from three words, the first 15 thrown away as there. */
-function generator(seed: number, epoch: number): () => number {
+export function generator(seed: number, epoch: number): () => number {
   let [a, b, c, counter] = [seed | 0, Math.floor(seed / 2 ** 32) | 0, epoch | 0, 1]
   const next = (): number => {
     const sum = (((a + b) | 0) + counter) | 0

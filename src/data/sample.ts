@@ -48,11 +48,14 @@ export function sampleOf(row: number, cells: Cells, columns: Columns, folder: st
   }
   const answer = text('answer')
   const solution = text('solution')
+  const problem = text('problem')
+  const images = imagesOf(cellOf(cells, columns.images)?.value, folder)
   return {
     row,
     id: text('id') ?? String(row),
-    problem: needed('problem', text('problem')),
-    images: imagesOf(cellOf(cells, columns.images)?.value, folder),
+    // An image can stand alone: then it is to be described.
+    problem: problem === '' && images.length > 0 ? '' : needed('problem', problem),
+    images,
     answer: needed('answer', answer === null ? null : cleanAnswer(answer)),
     solution: solution === null || solution.trim() === '' ? null : solution,
   }

@@ -31,7 +31,7 @@ export interface Inspection {
 export interface MemoryNeed {
   readonly way: string
   readonly weights: number
-  /** Gradients, both moments of AdamW and, for half-precision weights, their float32 copy. */
+  /** Gradients, both moments of AdamW and, for half-precision weights, their float32 copy and the float32 sums of their gradients. */
   readonly training: number
   /** Highest use in a step of each token of context: all blocks kept, or all but their inputs computed again. */
   readonly activationsPerToken: { readonly kept: number; readonly recomputed: number }
@@ -42,7 +42,7 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((product, leng
 
 /**
  * Reads config.json and the headers of the weights, which are held against each other as in `loadModel`.
- * @param rank of the low-rank adapter whose memory is estimated, on the language model's seven projections (ViGOS trains r 64)
+ * @param rank of the low-rank adapter whose memory is estimated, on the language model's seven projections, with dropout (ViGOS trains r 64)
  */
 export function inspectModel(folder: string, rank: number): Inspection {
   const description = describeModel(folder)
@@ -66,6 +66,9 @@ export function inspectModel(folder: string, rank: number): Inspection {
   const ends = float * (3 * width + 2 * headWidth)
   // Recomputed, one block at a time is kept whole, and about as much again is its gradients.
   const activationsPerToken = { kept: layers * block + ends, recomputed: float * layers * width + 2 * block + ends }
+  // Per block, dropout's masks of a byte and what they let through, and the low rank between A and B, for seven projections.
+  const updates = (1 + float) * (5 * width + heads * headWidth + inner) + 7 * float * rank
+  const adapted = { kept: activationsPerToken.kept + layers * updates, recomputed: activationsPerToken.recomputed + updates }
   const lowRank = layers * rank * (4 * width + 2 * (heads + groups) * headWidth + 3 * (width + inner))
   return {
     folder,
@@ -75,14 +78,14 @@ export function inspectModel(folder: string, rank: number): Inspection {
     storedTypes,
     cacheBytesPerToken: float * layers * 2 * groups * headWidth,
     memory: [
-      { way: `LoRA r ${rank}, base in bfloat16`, weights: 2 * total + float * lowRank, training: 3 * float * lowRank, activationsPerToken },
-      { way: `LoRA r ${rank}, base in float32`, weights: float * (total + lowRank), training: 3 * float * lowRank, activationsPerToken },
+      { way: `LoRA r ${rank}, base in bfloat16`, weights: 2 * total + float * lowRank, training: 3 * float * lowRank, activationsPerToken: adapted },
+      { way: `LoRA r ${rank}, base in float32`, weights: float * (total + lowRank), training: 3 * float * lowRank, activationsPerToken: adapted },
       { way: 'language model in full, float32', weights: float * total, training: 3 * float * parts.language.weights, activationsPerToken },
       { way: 'everything in full, float32', weights: float * total, training: 3 * float * total, activationsPerToken },
       {
         way: 'everything in full, bfloat16 with float32 copies',
         weights: 2 * total,
-        training: (2 + 3 * float) * total,
+        training: (2 + 4 * float) * total,
         activationsPerToken,
       },
     ],

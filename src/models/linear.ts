@@ -41,22 +41,18 @@ export const plainRun: Run = { adapter: null, training: false, recompute: false 
 
 /** x […, in] through the layer → […, out]; where the run's adapter has the layer, plus scale · b·a·dropout(x). */
 export function project(layer: Linear, x: Tensor, run: Run): Tensor {
-  const base = linear(x, layer.weight, layer.bias)
   const update = run.adapter?.modules.get(layer.name)
-  if (update === undefined || run.adapter === null) return base
+  if (update === undefined || run.adapter === null) return linear(x, layer.weight, layer.bias)
   const { dropout } = run.adapter
-  const kept =
-    run.training && dropout > 0
-      ? x.mul(
-          ops
-            .full(x.shape, 1 - dropout, { device: x.device })
-            .bernoulli()
-            .div_(1 - dropout),
-        )
-      : x
-  const low = linear(linear(kept.toDtype(update.a.dtype), update.a), update.b)
-  // Added in the wider of the two types and rounded once, as PEFT does.
-  return base.add(low, { alpha: update.scale }).toDtype(base.dtype)
+  const drops = run.training && dropout > 0
+  return scope(() => {
+    // The graph keeps the mask, a byte for each number, and what it lets through; what makes up for the dropped is multiplied in at the end.
+    const kept = drops ? x.mul(scope(() => ops.rand(x.shape, { device: x.device }).ge(dropout))) : x
+    const low = linear(linear(kept.toDtype(update.a.dtype), update.a), update.b)
+    const base = linear(x, layer.weight, layer.bias)
+    // Added in the wider of the two types and rounded once, as PEFT does.
+    return base.add(low, { alpha: drops ? update.scale / (1 - dropout) : update.scale }).toDtype(base.dtype)
+  })
 }
 
 /**

@@ -1,14 +1,22 @@
 // Keeps two trainers from writing one run folder at once; the lock of a process that is no more, killed or not, is taken over.
+//
+// Whether a process of this machine lives, the system tells. Of another machine's nothing can be known: hence a holder touches its lock every
+// minute, and one that is untouched for many is taken to be dead, as a scheduler leaves it that moves a run to another machine.
 
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import * as z from 'zod'
-import { ArgumentError } from '../errors.ts'
+import { ArgumentError, StorageError } from '../errors.ts'
 import { readTextIfThere } from '../fields.ts'
 import { readJsonIfThere, storing } from './files.ts'
 
 export const lockName = 'run.lock'
+
+const minute = 60_000
+/** Minutes without a touch after which the holder on another machine counts as dead. */
+const patience = 10
 
 /** Not under the names of other temporaries: those the holder removes, and this is used by who is not yet the holder. */
 const temporaryBeside = (folder: string): string => join(folder, `.${lockName}-${crypto.randomUUID()}`)
@@ -47,18 +55,27 @@ function exists(pid: number): boolean {
   }
 }
 
-/** Whether the holder may still write. Of another machine's processes nothing can be known. */
-function mayBeAlive({ host, pid, started }: Holder): boolean {
-  if (host !== hostname()) return true
+/** Minutes since the lock was touched. */
+const untouched = (path: string): number => (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)) / minute
+
+/** Whether the holder may still write. */
+function mayBeAlive({ host, pid, started }: Holder, path: string): boolean {
+  if (host !== hostname()) return untouched(path) < patience
   if (!exists(pid)) return false
   const start = startOf(pid)
   return start === null || start === started
 }
 
+const nameOf = ({ pid, host, since }: Holder): string => `process ${pid} on ${host} (since ${since})`
+
 function refusal(folder: string, by: Holder | null): ArgumentError {
-  const who = by === null ? 'another process' : `process ${by.pid} on ${by.host} (since ${by.since})`
-  const rest = by === null || by.host === hostname() ? '' : `. If that process is no more, remove ${join(folder, lockName)}`
-  return new ArgumentError(`${folder}: ${who} writes this run; stop it, or give another folder${rest}`)
+  const path = join(folder, lockName)
+  const wait = Math.ceil(patience - untouched(path))
+  const rest =
+    by === null || by.host === hostname()
+      ? ''
+      : `. If that process is no more, try again in ${wait} min, when its lock is untouched for ${patience} min, or remove ${path}`
+  return new ArgumentError(`${folder}: ${by === null ? 'another process' : nameOf(by)} writes this run; stop it, or give another folder${rest}`)
 }
 
 /** Takes the lock of a dead holder away. Of several who try, one succeeds. */
@@ -82,14 +99,23 @@ function takeAway(folder: string, path: string, dead: Holder): void {
   }
 }
 
+/** A run folder that this process holds. Dispose of it to release it. */
+export interface Lock extends Disposable {
+  /** Whose lock was taken over without knowing that its process has ended, in words; null for none. */
+  readonly takenOver: string | null
+  /** @throws StorageError if another process has taken the folder over */
+  check(): void
+}
+
 /**
- * Takes the lock of a run folder. Dispose of the result to release it.
+ * Takes the lock of a run folder.
+ * @param beat milliseconds between two touches
  * @throws ArgumentError if another process, or this one, holds it
  */
-export function lock(folder: string): Disposable {
+export function lock(folder: string, beat = minute): Lock {
   const path = join(folder, lockName)
   const held = readJsonIfThere(path, holder)
-  if (held !== null && mayBeAlive(held)) throw refusal(folder, held)
+  if (held !== null && mayBeAlive(held, path)) throw refusal(folder, held)
   const own: Holder = { pid: process.pid, started: startOf(process.pid) ?? 'unknown', host: hostname(), since: new Date().toISOString() }
   const text = `${JSON.stringify(own)}\n`
   const temporary = temporaryBeside(folder)
@@ -106,8 +132,20 @@ export function lock(folder: string): Disposable {
       rmSync(temporary, { force: true })
     }
   })
+  const keeper = new Worker(new URL('./lock-keeper.ts', import.meta.url), { workerData: { path, text, beat } })
+  keeper.unref()
   return {
+    takenOver:
+      held === null || held.host === hostname() ? null : `${nameOf(held)} did not touch its lock for ${patience} min: the run was taken over`,
+    check() {
+      const now = readTextIfThere(path)
+      if (now === null || now === text) return
+      throw new StorageError(
+        `${folder}: another process took this run over, since this one gave no sign of life for ${patience} min; let that one go on`,
+      )
+    },
     [Symbol.dispose]() {
+      void keeper.terminate()
       if (readTextIfThere(path) === text) rmSync(path)
     },
   }

@@ -9,9 +9,9 @@ import { checkPolicy, prune, writeBest, writeCheckpoint } from './checkpoints.ts
 import type { Line } from './files.ts'
 import { Appender, cutBrokenTail, cutFile, readLines, removeFolder, removeTemporaries, replaceJson, storing, sync } from './files.ts'
 import { checkpointOf, names, stepsIn, transcriptsOf } from './layout.ts'
-import { lock, lockName } from './lock.ts'
+import { type Lock, lock, lockName } from './lock.ts'
 import { isRun, readEvents, readRun } from './read.ts'
-import type { Metrics, NewEvent, StepMetrics, Transcript } from './schema.ts'
+import type { Metrics, NewEvent, RunEvent, StepMetrics, Transcript } from './schema.ts'
 import { metricsLine, runVersion } from './schema.ts'
 
 /** What is fixed when a run begins. */
@@ -100,8 +100,10 @@ export function openRun(folder: string, policy: KeepPolicy): Run {
 export class Run implements Disposable {
   readonly folder: string
   readonly repairs: readonly Repair[]
+  /** Whose lock was taken over without knowing that its process has ended, in words; null for none. */
+  readonly takenOver: string | null
   readonly #policy: KeepPolicy
-  readonly #lock: Disposable
+  readonly #lock: Lock
   readonly #events: Appender
   readonly #metrics: Appender
   /** Transcripts that may not be on the disk for good. */
@@ -109,10 +111,12 @@ export class Run implements Disposable {
   /** Of the last line of metrics; steps count from 1. */
   #lastStep: number
   #open = true
+  #heard: ((event: RunEvent) => void) | null = null
 
-  constructor(folder: string, policy: KeepPolicy, held: Disposable, repairs: readonly Repair[]) {
+  constructor(folder: string, policy: KeepPolicy, held: Lock, repairs: readonly Repair[]) {
     this.folder = folder
     this.repairs = repairs
+    this.takenOver = held.takenOver
     this.#policy = policy
     this.#lock = held
     this.#lastStep = this.#metricsLines().at(-1)?.value.step ?? 0
@@ -124,15 +128,23 @@ export class Run implements Disposable {
   addEvent(event: NewEvent): void {
     this.#mustBeOpen()
     const { type, ...rest } = event
-    this.#events.add({ type, time: new Date().toISOString(), ...rest })
+    const written = { type, time: new Date().toISOString(), ...rest } as RunEvent
+    this.#events.add(written)
+    this.#heard?.(written)
+  }
+
+  /** Tells of every event from now on, after it is written. */
+  listen(heard: (event: RunEvent) => void): void {
+    this.#heard = heard
   }
 
   /**
    * Writes the metrics of an optimisation step down, which must come after all that have some. Steps count from 1.
-   * @throws ArgumentError if it does not
+   * @throws ArgumentError if it does not; StorageError if another process has taken the run over
    */
   addMetrics(step: number, metrics: Metrics): void {
     this.#mustBeOpen()
+    this.#lock.check()
     if (!Number.isSafeInteger(step) || step <= this.#lastStep) {
       throw new ArgumentError(
         `${this.folder}: metrics of step ${step} where a step above ${this.#lastStep} was due; rewind the run before you repeat steps`,
@@ -162,10 +174,11 @@ export class Run implements Disposable {
    * good. The checkpoint appears when it is complete: if `write` throws, nothing is left.
    * @param metrics from which the best is found; may lack the metric of the policy
    * @param write writes what the checkpoint is made of into the folder that it is given
-   * @throws ArgumentError if there is a checkpoint of this or a later step
+   * @throws ArgumentError if there is a checkpoint of this or a later step; StorageError if another process has taken the run over
    */
   async saveCheckpoint(step: number, metrics: Metrics, write: (folder: string) => void | Promise<void>): Promise<void> {
     this.#mustBeOpen()
+    this.#lock.check()
     const latest = stepsIn(this.folder, names.checkpoints).at(-1)
     if (latest !== undefined && latest >= step) {
       throw new ArgumentError(`${this.folder}: a checkpoint of step ${step} after that of step ${latest}; rewind the run before you repeat steps`)

@@ -53,7 +53,8 @@ const kind = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) => 
 
 export const event = z.discriminatedUnion('type', [
   kind('started', {}),
-  kind('resumed', { fromStep: natural }),
+  /** `changes`: what is done otherwise than config.json says, in words. */
+  kind('resumed', { fromStep: natural, changes: list(z.string()).default([]) }),
   kind('step', {
     /** Wall time by phase; that of rollouts with drawing and preparing their samples. */
     seconds: z.object({ rollout: real, teachers: real, student: real, update: real }),

@@ -58,6 +58,8 @@ export interface Processors {
 /** Images as processors see them, each decoded once: views that show the same image share the object, by which its features are found. */
 export class ImageCache {
   readonly #encoded = new Map<Processor, Map<ImageSource, Promise<EncodedImage>>>()
+  /** By grid. */
+  readonly #black = new Map<Processor, Map<string, Promise<EncodedImage>>>()
 
   /** @throws errors of `Processor.encodeImage` */
   async of(processor: Processor, images: readonly ImageSource[]): Promise<EncodedImage[]> {
@@ -71,6 +73,21 @@ export class ImageCache {
       encoded.push(await one)
     }
     return encoded
+  }
+
+  /** Black in the sizes of images: one object for each size, whoever shows it. @throws errors of `Processor.encodeImage` */
+  async blackOf(processor: Processor, images: readonly ImageSource[]): Promise<EncodedImage[]> {
+    const known = this.#black.get(processor) ?? new Map<string, Promise<EncodedImage>>()
+    this.#black.set(processor, known)
+    const own = await this.of(processor, images)
+    return await Promise.all(
+      own.map((image) => {
+        const size = image.grid.join()
+        const black = known.get(size) ?? blackened(processor, image)
+        known.set(size, black)
+        return black
+      }),
+    )
   }
 }
 
@@ -105,10 +122,7 @@ export async function contextsOf(
     let images: readonly EncodedImage[] = []
     if (view.sees.includes('image')) images = await cache.of(processor, example.images)
     else if (view.sees.includes('nextImage')) images = await cache.of(processor, next.images)
-    else if (view.sees.includes('blackImage')) {
-      const own = await cache.of(processor, example.images)
-      images = await Promise.all(own.map((image) => blackened(processor, image)))
-    }
+    else if (view.sees.includes('blackImage')) images = await cache.blackOf(processor, example.images)
     contexts.set(name, await processor.encode(promptOf(view, method.prompts, example, images)))
   }
   return contexts

@@ -3,12 +3,25 @@
 
 import type { Model } from '../models/model.ts'
 import type { EncodedImage } from '../processing/patches.ts'
+import { widenGradients } from '../torch/autograd.ts'
 import { backward } from '../torch/backward.ts'
 import { dispose, scope } from '../torch/context.ts'
 import { gradientNorm, scaleGradients } from '../torch/optimizer.ts'
 import type { Tensor } from '../torch/tensor.ts'
 import { needsDependency, trainedViews, usedViews, viewsOf } from './check.ts'
-import { groupsOf, note, type Row, summarised, supervisedTokens, type TermReport, type TokenTerms, type Weighted, weigh } from './gather.ts'
+import {
+  groupsOf,
+  note,
+  noteIdle,
+  type Row,
+  type Supervised,
+  summarised,
+  supervisedTokens,
+  type TermReport,
+  type TokenTerms,
+  type Weighted,
+  weigh,
+} from './gather.ts'
 import { dependency, jointLoss, type ViewRows } from './joint.ts'
 import type { Method, View, WeightSource } from './method.ts'
 import { type Count, type Reading, readingOf, type Scored, scoreFrozen, scoreTrained } from './passes.ts'
@@ -82,7 +95,9 @@ export class Evaluator {
       const frozenSeconds = secondsSince(started)
       const trainedStarted = performance.now()
       const into = { store, tokens, count: trainedTokens.count }
-      const { loss, scale } = this.#scaled(weighted, (part, eta) => this.#backward(rows, part, eta, frozen, into), step)
+      const supervised = supervisedTokens(rows, weighted)
+      noteIdle(tokens, rows, weighted)
+      const { loss, scale } = this.#scaled(weighted, (terms, eta) => this.#backward(rows, weighted, { supervised, terms, eta }, frozen, into), step)
       return {
         ...{ terms: summarised(weighted, tokens), loss, scale, tokens, dependencies },
         computed: { frozen: frozenTokens.total(), trained: trainedTokens.total() },
@@ -116,12 +131,17 @@ export class Evaluator {
     )
     const hidden = new Map<string, Tensor>()
     const index = new Map<string, ReadonlyMap<number, Int32Array>>()
-    for (const [weights, own] of Map.groupBy(readings, ({ view }) => (views[view] as View).weights)) {
-      const scorer = frozenScorer(this.#scorers, weights)
-      if (scorer === null) throw new Error(`nobody scores with the weights ${weights}`)
-      const scored = scoreFrozen(scorer, own, store, { ...this.#options, lengths: (row) => (rows[row] as Row).ids.length, count })
-      for (const [view, states] of scored.hidden) hidden.set(view, states)
-      for (const [view, places] of scored.index) index.set(view, places)
+    try {
+      for (const [weights, own] of Map.groupBy(readings, ({ view }) => (views[view] as View).weights)) {
+        const scorer = frozenScorer(this.#scorers, weights)
+        if (scorer === null) throw new Error(`nobody scores with the weights ${weights}`)
+        const scored = scoreFrozen(scorer, own, store, { ...this.#options, lengths: (row) => (rows[row] as Row).ids.length, count })
+        for (const [view, states] of scored.hidden) hidden.set(view, states)
+        for (const [view, places] of scored.index) index.set(view, places)
+      }
+    } catch (error) {
+      dispose(hidden)
+      throw error
     }
     return { hidden, index }
   }
@@ -151,26 +171,21 @@ export class Evaluator {
   /** Backward of all terms with their scale: known beforehand, or measured as the gradients of parts of the sum come in. */
   #scaled(
     weighted: readonly Weighted[],
-    backwardOf: (part: readonly Weighted[], eta: number) => number,
+    backwardOf: (terms: ReadonlySet<number>, eta: number) => number,
     step: number,
   ): { loss: number; scale: number } {
     const { scale } = this.#method
-    if (typeof scale === 'number') return { loss: backwardOf(weighted, scale), scale }
-    if (this.scale !== null && step % scale.every !== 0) return { loss: backwardOf(weighted, this.scale), scale: this.scale }
-    const named = (names: readonly string[]) => weighted.filter(({ plan }) => names.includes(plan.name))
+    const all = new Set(weighted.keys())
+    if (typeof scale === 'number') return { loss: backwardOf(all, scale), scale }
+    if (this.scale !== null && step % scale.every !== 0) return { loss: backwardOf(all, this.scale), scale: this.scale }
+    const named = (names: readonly string[]) => new Set([...all].filter((term) => names.includes((weighted[term] as Weighted).plan.name)))
     const [keep, under] = [named(scale.keep), named(scale.under)]
     // Gradients accumulate: after each part their norm is that of the sum so far.
     let loss = backwardOf(keep, 1)
     const kept = gradientNorm(this.#parameters)
-    loss += backwardOf(
-      under.filter((each) => !keep.includes(each)),
-      1,
-    )
+    loss += backwardOf(under.difference(keep), 1)
     const whole = gradientNorm(this.#parameters)
-    loss += backwardOf(
-      weighted.filter((each) => !under.includes(each)),
-      1,
-    )
+    loss += backwardOf(all.difference(under), 1)
     // No gradient to compare: nothing to rescale either.
     const eta = whole > 0 && kept > 0 ? kept / whole : (this.scale ?? 1)
     this.scale = eta
@@ -178,16 +193,19 @@ export class Evaluator {
     return { loss: loss * eta, scale: eta }
   }
 
-  /** Gradients of some terms, part of the batch after part. → their weighted sum */
+  /** Gradients of some terms, by their indices, part of the batch after part. → their weighted sum */
   #backward(
     rows: readonly Row[],
     weighted: readonly Weighted[],
-    eta: number,
+    { supervised, terms, eta }: { readonly supervised: Supervised; readonly terms: ReadonlySet<number>; readonly eta: number },
     frozen: Scored,
     into: { readonly store: FeatureStore; readonly tokens: readonly Map<string, TokenTerms>[]; readonly count: Count },
   ): number {
-    const supervised = supervisedTokens(rows, weighted)
-    const readings = this.#readings(rows, supervised, weighted)
+    const readings = this.#readings(rows, supervised, weighted, terms)
+    if (!this.#scorers.towerTrains) {
+      const images = [...readings.values()].flatMap((own) => own.flatMap((reading) => reading.images))
+      into.store.of(this.#scorers.student, images)
+    }
     let loss = 0
     const sizeOf = (row: number): number => (readings.get(row) as Reading[]).reduce((sum, { ids }) => sum + ids.length, 0)
     for (const part of batched([...readings.keys()], sizeOf, this.#options.tokensPerPass)) {
@@ -198,7 +216,7 @@ export class Evaluator {
           lengths: (row) => (rows[row] as Row).ids.length,
           count: into.count,
         })
-        const groups = groupsOf(rows, part, supervised, weighted, { trained, frozen }, eta)
+        const groups = groupsOf(rows, part, { supervised, terms }, weighted, { trained, frozen }, eta)
         const heads = new Map(
           Array.from(
             new Set(
@@ -218,10 +236,11 @@ export class Evaluator {
           views,
           groups.map(({ group }) => group),
         )
-        for (const [g, { places, terms }] of groups.entries()) {
-          for (const [i, term] of terms.entries()) note(into.tokens, rows, weighted[term] as Weighted, places, term, result.values[g]?.[i])
+        for (const [g, { places, terms: own }] of groups.entries()) {
+          for (const [i, term] of own.entries()) note(into.tokens, rows, weighted[term] as Weighted, places, term, result.values[g]?.[i])
         }
         if (result.loss.requiresGrad) backward(result.loss)
+        widenGradients(this.#parameters)
         return result.loss.item()
       })
     }
@@ -229,12 +248,12 @@ export class Evaluator {
   }
 
   /** By row, for rows that train something: what the trained views read of it. */
-  #readings(rows: readonly Row[], supervised: ReturnType<typeof supervisedTokens>, weighted: readonly Weighted[]): Map<number, Reading[]> {
+  #readings(rows: readonly Row[], supervised: Supervised, weighted: readonly Weighted[], terms: ReadonlySet<number>): Map<number, Reading[]> {
     const readings = new Map<number, Reading[]>()
     for (const [row, byToken] of supervised.entries()) {
       const asked = new Map<string, number[]>()
       for (const [t, here] of byToken.entries()) {
-        const views = new Set(here?.flatMap(({ term }) => viewsOf((weighted[term] as Weighted).plan.term)))
+        const views = new Set(here?.flatMap(({ term }) => (terms.has(term) ? viewsOf((weighted[term] as Weighted).plan.term) : [])))
         for (const view of views) {
           if (!this.#trained.has(view)) continue
           const positions = asked.get(view) ?? []

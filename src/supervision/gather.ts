@@ -7,7 +7,7 @@ import type { Group } from './joint-chunk.ts'
 import type { Application, JointTerm } from './joint-terms.ts'
 import type { Term } from './method.ts'
 import type { Readable, Scored } from './passes.ts'
-import { type Gate, gateOf, limitsOf, type TermPlan } from './plan.ts'
+import { type Claim, type Gate, gateOf, limitsOf, type TermPlan } from './plan.ts'
 
 /** A rollout as the evaluator takes it. */
 export interface Row extends Readable {
@@ -80,11 +80,24 @@ export interface Place {
   readonly at: number
 }
 
-/** By row and token: the terms that supervise it with a factor other than 0. */
+/** By row and token: the terms that supervise it. */
+export type Supervised = readonly (readonly (readonly Place[] | undefined)[])[]
+
+/** Whether a claim can give neither loss nor gradient: its rollout was neither better nor worse than its group. */
+const isIdle = (rows: readonly Row[], { name, term }: TermPlan, { row }: Claim): boolean =>
+  term.kind === 'reinforce' && rows[row]?.advantages.get(name) === 0
+
+/**
+ * By row and token: the terms that supervise it with a factor other than 0. Claims that are idle are left out, though not all of a term:
+ * with a gradient, be it of zero, the optimiser goes on by its momentum.
+ */
 export function supervisedTokens(rows: readonly Row[], weighted: readonly Weighted[]): (Place[] | undefined)[][] {
   const supervised = rows.map(({ ids }) => new Array<Place[] | undefined>(ids.length).fill(undefined))
   for (const [term, { plan, gates }] of weighted.entries()) {
-    for (const [claim, { row, positions }] of plan.claims.entries()) {
+    const busy = plan.claims.some((each) => !isIdle(rows, plan, each))
+    for (const [claim, each] of plan.claims.entries()) {
+      const { row, positions } = each
+      if (isIdle(rows, plan, each) && (busy || claim > 0)) continue
       const byToken = supervised[row] as (Place[] | undefined)[]
       for (const [at, t] of positions.entries()) {
         if (gates[claim]?.[at] === 0) continue
@@ -104,16 +117,21 @@ export interface Gathered {
   readonly terms: readonly number[]
 }
 
-/** Tokens of some rows, gathered by which terms supervise them. */
+/** Tokens of some rows, gathered by which of some terms supervise them. */
 export function groupsOf(
   rows: readonly Row[],
   part: readonly number[],
-  supervised: readonly (readonly (readonly Place[] | undefined)[])[],
+  { supervised, terms: only }: { readonly supervised: Supervised; readonly terms: ReadonlySet<number> },
   weighted: readonly Weighted[],
   scored: { readonly trained: Scored; readonly frozen: Scored },
   eta: number,
 ): Gathered[] {
-  const all = part.flatMap((row) => (supervised[row] ?? []).flatMap((here, t) => (here === undefined ? [] : [{ row, t, here }])))
+  const all = part.flatMap((row) =>
+    (supervised[row] ?? []).flatMap((places, t) => {
+      const here = places?.filter(({ term }) => only.has(term)) ?? []
+      return here.length === 0 ? [] : [{ row, t, here }]
+    }),
+  )
   const index = new Map([...scored.frozen.index, ...scored.trained.index])
   return Array.from(Map.groupBy(all, ({ here }) => here.map(({ term }) => term).join()).values(), (places) => {
     const terms = (places[0]?.here ?? []).map(({ term }) => term)
@@ -137,6 +155,26 @@ export function groupsOf(
   })
 }
 
+/** What is noted of a term at the tokens of a rollout; begun where there is nothing yet. */
+function notedAt(tokens: readonly Map<string, TokenTerms>[], rows: readonly Row[], term: string, row: number): TokenTerms {
+  const own = tokens[row] as Map<string, TokenTerms>
+  const { length } = (rows[row] as Row).ids
+  const noted = own.get(term) ?? { values: new Float32Array(length), clipped: new Uint8Array(length), gates: new Float32Array(length) }
+  own.set(term, noted)
+  return noted
+}
+
+/** Notes the zeros that claims are which are not computed. */
+export function noteIdle(tokens: readonly Map<string, TokenTerms>[], rows: readonly Row[], weighted: readonly Weighted[]): void {
+  for (const { plan, gates } of weighted) {
+    for (const [c, claim] of plan.claims.entries()) {
+      if (!isIdle(rows, plan, claim)) continue
+      const noted = notedAt(tokens, rows, plan.name, claim.row)
+      for (const [i, t] of claim.positions.entries()) noted.gates[t] = gates[c]?.[i] as number
+    }
+  }
+}
+
 /** Writes a term's values at a group's tokens where viewers and metrics find them. */
 export function note(
   tokens: readonly Map<string, TokenTerms>[],
@@ -147,10 +185,7 @@ export function note(
   found: TermValues | undefined,
 ): void {
   for (const [i, { row, t, here }] of places.entries()) {
-    const own = tokens[row] as Map<string, TokenTerms>
-    const { length } = (rows[row] as Row).ids
-    const noted = own.get(plan.name) ?? { values: new Float32Array(length), clipped: new Uint8Array(length), gates: new Float32Array(length) }
-    own.set(plan.name, noted)
+    const noted = notedAt(tokens, rows, plan.name, row)
     const place = here.find((each) => each.term === term) as Place
     noted.values[t] = found?.values[i] as number
     noted.clipped[t] = found?.clipped[i] as number

@@ -121,17 +121,29 @@ export function scoreFrozen(
   // By row and not by view: what views of one sample share is shared within a pass.
   const ordered = readings.toSorted((a, b) => a.row - b.row)
   const { index, byView } = layout(ordered, options.lengths)
-  const pieces = new Map([...byView.keys()].map((view): [string, Tensor[]] => [view, []]))
+  const sizes = new Map(Array.from(byView, ([view, own]) => [view, own.reduce((sum, { positions }) => sum + positions.length, 0)]))
   return noGrad(() =>
     scope(() => {
+      // All at once, so that a pass through the tower has as many images as it may.
+      const imagesOf = (images: readonly EncodedImage[]): ImageFeatures[] => store.of(scorer, images)
+      imagesOf(ordered.flatMap(({ images }) => images))
+      const whole = new Map<string, { readonly states: Tensor; readonly filled: number }>()
       for (const part of batched(ordered, lengthOf, options.tokensPerPass)) {
-        const states = onePass(scorer, part, (images) => store.of(scorer, images), { share: true, count: options.count })
-        for (const [view, own] of states) (pieces.get(view) as Tensor[]).push(own)
+        for (const [view, own] of onePass(scorer, part, imagesOf, { share: true, count: options.count })) {
+          const [size, count] = [sizes.get(view) as number, own.dim(0)]
+          // Copied pass by pass into their place, since joining them at the end would hold all of them twice.
+          const { states, filled } = whole.get(view) ?? {
+            states: count === size ? own : ops.empty([size, own.dim(1)], { dtype: own.dtype, device: own.device }),
+            filled: 0,
+          }
+          if (states !== own) {
+            states.narrow(0, filled, count).copy_(own)
+            own.dispose()
+          }
+          whole.set(view, { states, filled: filled + count })
+        }
       }
-      return {
-        hidden: keep(new Map(Array.from(pieces, ([view, parts]) => [view, parts.length === 1 ? (parts[0] as Tensor) : ops.cat(parts)]))),
-        index,
-      }
+      return { hidden: keep(new Map(Array.from(whole, ([view, { states }]) => [view, states]))), index }
     }),
   )
 }

@@ -117,6 +117,25 @@ export function positionsOf(division: Division, positions: Positions | 'all'): n
   return names.has('all') ? all : all.filter((at) => names.has(segments[at] as string))
 }
 
+/**
+ * The text of a rollout in which its final answer is looked for: the content of the part that holds answers (a balanced one, or one of the name
+ * "answer") where it was found; otherwise what follows the last part that was found, so that a box in a description answers nothing.
+ */
+export function answerText(
+  format: Format,
+  { prefill, text }: Pick<RolloutText, 'prefill' | 'text'>,
+): { readonly text: string; readonly bare: boolean } {
+  const whole = prefill + text
+  let last: Part | undefined
+  for (const part of format.parts) {
+    const place = find(part, whole, last)
+    if (typeof place === 'string') break
+    if (part.close === 'balanced' || part.segment === 'answer') return { text: whole.slice(place.from, place.to), bare: true }
+    last = place
+  }
+  return { text: whole.slice(last?.close ?? 0), bare: false }
+}
+
 /** The part whose characters a token carries: its segment if they are content alone, else 'delimiters'; null if they are no part's. */
 function where({ start, end }: { readonly start: number; readonly end: number }, found: readonly Part[]): string | null {
   const part = found.find(({ open, close }) => start < close && open < end)
@@ -127,25 +146,37 @@ function where({ start, end }: { readonly start: number; readonly end: number },
 /** Where a part lies, or what is missing. */
 function find({ segment, open, close }: Format['parts'][number], text: string, previous: Part | undefined): Part | string {
   const after = previous?.close ?? 0
-  for (let at = text.indexOf(open, after); at >= 0; at = text.indexOf(open, at + 1)) {
-    const from = at + open.length
-    const to = close === 'balanced' ? closingBrace(text, from) : text.indexOf(close, from)
-    if (to >= 0) return { segment, open: at, from, to, close: to + (close === 'balanced' ? 1 : close.length) }
+  const first = text.indexOf(open, after)
+  if (first < 0) return `there is no ${open}${previous ? ` after the ${previous.segment}` : ''}`
+  if (close !== 'balanced') {
+    const from = first + open.length
+    const to = text.indexOf(close, from)
+    return to < 0 ? `there is no ${close} after ${open}` : { segment, open: first, from, to, close: to + close.length }
   }
-  if (!text.includes(open, after)) return `there is no ${open}${previous ? ` after the ${previous.segment}` : ''}`
-  return close === 'balanced' ? `no brace closes ${open}` : `there is no ${close} after ${open}`
+  const closing = closingBraces(text, first)
+  for (let at = first; at >= 0; at = text.indexOf(open, at + 1)) {
+    const from = at + open.length
+    const to = closing[from - first] as number
+    if (to >= 0) return { segment, open: at, from, to, close: to + 1 }
+  }
+  return `no brace closes ${open}`
 }
 
-/** The place of the brace that closes one before `from`; -1 if none does. */
-function closingBrace(text: string, from: number): number {
-  let depth = 1
-  for (let at = from; at < text.length; at++) {
+/**
+ * For every place from `first` through the end of the text: where the brace is that closes one before it; -1 if none does. From the end
+ * backwards, so that thousands of openings that nothing closes cost one pass.
+ */
+function closingBraces(text: string, first: number): Int32Array {
+  const closing = new Int32Array(text.length - first + 2).fill(-1)
+  for (let at = text.length - 1; at >= first; at--) {
     const character = text[at]
-    if (character === '\\') at++
-    else if (character === '{') depth++
-    else if (character === '}' && --depth === 0) return at
+    const next = closing[at + 1 - first] as number
+    if (character === '}') closing[at - first] = at
+    else if (character === '\\') closing[at - first] = closing[at + 2 - first] as number
+    else if (character === '{') closing[at - first] = next < 0 ? -1 : (closing[next + 1 - first] as number)
+    else closing[at - first] = next
   }
-  return -1
+  return closing
 }
 
 function checkSpans({ text, spans, ids }: RolloutText): void {

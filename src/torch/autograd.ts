@@ -1,6 +1,7 @@
 // Gradients: marking parameters, reading what backward left, and gradients of chosen tensors. `backward` itself is in backward.ts.
 
-import { adopt, currentContext, engineFor } from './context.ts'
+import { adopt, currentContext, engineFor, keep, noGrad, scope } from './context.ts'
+import { isHalf } from './dtype.ts'
 import { about, native } from './native.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -10,14 +11,45 @@ export function requireGrad(tensor: Tensor, value = true): Tensor {
   return tensor
 }
 
+/** Float32 sums of gradients by the half-precision tensors that they belong to. */
+const sums = new WeakMap<Tensor, Tensor>()
+
+/**
+ * Moves the gradients of half-precision tensors into float32 sums: call it after each of several backward passes, since a half type loses
+ * small parts that are added to a large sum. From then on `gradient` gives the sum, in float32, until it is cleared.
+ */
+export function widenGradients(tensors: Iterable<Tensor>): void {
+  for (const tensor of tensors) {
+    if (!isHalf(tensor.dtype)) continue
+    const handle = native().gradient(tensor.live('widenGradients'))
+    if (handle === 0) continue
+    noGrad(() =>
+      scope(() => {
+        const added = adopt(handle, 'gradient')
+        const sum = sums.get(tensor)
+        if (sum === undefined) sums.set(tensor, keep(added.toDtype('float32')))
+        else sum.add_(added)
+      }),
+    )
+    native().setGradient(tensor.live('widenGradients'), 0)
+  }
+}
+
 /** The gradient that backward accumulated, as a tensor of the current scope; null where there is none. */
 export function gradient(tensor: Tensor): Tensor | null {
+  const sum = sums.get(tensor)
+  if (sum !== undefined) {
+    widenGradients([tensor])
+    return adopt(native().alias(sum.live('gradient')), 'gradient')
+  }
   const handle = native().gradient(tensor.live('gradient'))
   return handle === 0 ? null : adopt(handle, 'gradient')
 }
 
 /** Sets or (null) clears the accumulated gradient. The gradient shares memory with `value`. */
 export function setGradient(tensor: Tensor, value: Tensor | null): void {
+  sums.get(tensor)?.dispose()
+  sums.delete(tensor)
   about('setGradient', [tensor, value], 'a tensor and a gradient of its shape, dtype and device', () =>
     native().setGradient(tensor.live('setGradient'), value?.live('setGradient') ?? 0),
   )

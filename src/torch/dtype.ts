@@ -61,6 +61,11 @@ export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(dtypes, value)
 }
 
+/** Whether sums in this type lose what is small beside them. */
+export function isHalf(dtype: DType): boolean {
+  return dtype === 'bfloat16' || dtype === 'float16'
+}
+
 export function isDevice(value: unknown): value is Device {
   return typeof value === 'string' && /^(cpu|cuda(:\d+)?)$/.test(value)
 }

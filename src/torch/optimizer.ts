@@ -3,6 +3,7 @@
 import { ArgumentError } from '../errors.ts'
 import { gradient } from './autograd.ts'
 import { dispose, keep, noGrad, scope } from './context.ts'
+import { isHalf } from './dtype.ts'
 import { fusable } from './nn.ts'
 import { ops } from './operators.ts'
 import type { Tensor } from './tensor.ts'
@@ -39,7 +40,7 @@ export interface OptimizerState {
 
 /**
  * AdamW (arXiv 1711.05101) over named parameters. A parameter without a gradient is left as it is, moments included, and its bias
- * correction counts its own steps. Half-precision parameters are updated through a float32 copy.
+ * correction counts its own steps. Half-precision parameters are updated through a float32 copy (see also `widenGradients`).
  */
 export class AdamW implements Disposable {
   readonly #slots: readonly Slot[]
@@ -61,10 +62,9 @@ export class AdamW implements Disposable {
     this.#slots = Array.from(parameters, ([name, parameter]) => {
       if (names.has(name)) throw new ArgumentError(`AdamW: two parameters are named ${name}`)
       names.add(name)
-      const half = parameter.dtype === 'bfloat16' || parameter.dtype === 'float16'
       const tensors = noGrad(() =>
         scope(() => {
-          const master = half ? parameter.toDtype('float32') : null
+          const master = isHalf(parameter.dtype) ? parameter.toDtype('float32') : null
           const like = master ?? parameter
           return keep({ master, first: like.zerosLike().contiguous(), second: like.zerosLike().contiguous() })
         }),
@@ -158,8 +158,12 @@ export function gradientNorm(parameters: Iterable<Tensor>): number {
     noGrad(() => {
       const gradients = Array.from(parameters, gradient).filter((each) => each !== null)
       if (gradients.length === 0) return 0
-      const norms = ops.foreachNorm(gradients).map((norm) => norm.to({ dtype: 'float32', device: 'cpu' }))
-      return ops.stack(norms).norm().item()
+      const [half = [], wide = []] = [true, false].map((which) => gradients.filter(({ dtype }) => isHalf(dtype) === which))
+      const norms = [...(wide.length > 0 ? ops.foreachNorm(wide) : []), ...half.map((each) => scope(() => each.toDtype('float32').norm()))]
+      return ops
+        .stack(norms.map((norm) => norm.to({ dtype: 'float32', device: 'cpu' })))
+        .norm()
+        .item()
     }),
   )
 }

@@ -5,7 +5,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
-import { ArgumentError, SightlineError } from '../errors.ts'
+import { SightlineError } from '../errors.ts'
 import { transcriptsOf } from '../runs/layout.ts'
 import type { Run } from '../runs/run.ts'
 import type { Metrics, NewEvent } from '../runs/schema.ts'
@@ -18,7 +18,7 @@ import { stepMetrics, transcriptOf } from './record.ts'
 import { type Rollout, type WritingOptions, writeRollouts } from './rollouts.ts'
 import { learn, type StepResult } from './step.ts'
 import { resultFolder } from './trainee.ts'
-import { type Validation, validationPrefix } from './validation.ts'
+import type { Validation } from './validation.ts'
 
 /** A run that is ready to train. */
 export interface Session extends Resumable {
@@ -55,7 +55,6 @@ export async function train(session: Session, signal: AbortSignal, watch: Watch)
   const { config, run, total } = session
   for (let step = session.done + 1; step <= total; step++) {
     const { metrics, seconds, tokens } = await oneStep(session, step)
-    checkBest(config, metrics)
     watch({ step, total, metrics, seconds, tokens })
     // Where nothing else waits for the system, the request to stop would never be heard.
     await setImmediate()
@@ -74,12 +73,6 @@ export async function train(session: Session, signal: AbortSignal, watch: Watch)
   return 'finished'
 }
 
-/** A misspelt metric would never have a best checkpoint, and nobody would know. */
-function checkBest({ checkpoints: { best } }: Config, metrics: Metrics): void {
-  if (best === null || best.metric.startsWith(validationPrefix) || Object.hasOwn(metrics, best.metric)) return
-  throw new ArgumentError(`checkpoints.best.metric is ${best.metric}; this run has ${Object.keys(metrics).join(', ')}`)
-}
-
 async function oneStep(session: Session, step: number): Promise<{ metrics: Metrics; seconds: number; tokens: number }> {
   const { config, method, trainee, batches, run, progress } = session
   const { batch, maxNorm, schedule, rate: peak, warmup, tokensPerPass } = config.optimisation
@@ -96,7 +89,8 @@ async function oneStep(session: Session, step: number): Promise<{ metrics: Metri
   const result = learn(session, rollouts, store, { step: step - 1, rate, maxNorm })
   progress.bad = result.update.skipped ? progress.bad + 1 : 0
 
-  const validated = await session.validation?.after(step)
+  const left = (row: number, reason: string): void => run.addEvent({ type: 'warning', step, message: `validation without row ${row}: ${reason}` })
+  const validated = await session.validation?.after(step, left)
   const metrics = { ...stepMetrics(rollouts, result.report, result.update), ...validated }
   run.addMetrics(step, metrics)
   if (validated !== undefined && Object.keys(validated).length > 0) run.addEvent({ type: 'validation', step, metrics: validated })

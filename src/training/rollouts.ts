@@ -10,7 +10,7 @@ import type { Sampling } from '../rollout/sampling.ts'
 import { uniformAt } from '../rollout/uniform.ts'
 import type { Method, View } from '../supervision/method.ts'
 import { atRest, type FeatureStore, type Scorer } from '../supervision/scorers.ts'
-import { type Division, divide } from '../supervision/segments.ts'
+import { answerText, type Division, divide } from '../supervision/segments.ts'
 import type { Trainee } from './trainee.ts'
 
 /** A sample with what each view reads before its rollouts. */
@@ -39,6 +39,9 @@ export interface Rollout {
   readonly correct: boolean
 }
 
+/** Of a trainee, what writes rollouts. */
+export type Writers = Pick<Trainee, 'scorers' | 'processors'>
+
 /** How rollouts are written. */
 export interface WritingOptions {
   readonly samples: number
@@ -59,11 +62,11 @@ export const seedAt = (seed: number, position: number): number => Math.floor(uni
 class Judge {
   readonly #method: Method
   readonly #view: View
-  readonly #trainee: Trainee
+  readonly #trainee: Writers
   readonly #stopIds: ReadonlySet<number>
   readonly #emptyIds: ReadonlySet<number>
 
-  constructor(method: Method, trainee: Trainee) {
+  constructor(method: Method, trainee: Writers) {
     this.#method = method
     this.#view = method.views[method.rollout.view] as View
     this.#trainee = trainee
@@ -78,7 +81,8 @@ class Judge {
     const { text, spans } = tokenizer.offsets(answer.ids)
     const { prefill } = this.#view
     const division = divide(this.#method.format, { prefill, text, spans, ids: answer.ids }, { stopIds: this.#stopIds, emptyIds: this.#emptyIds })
-    const given = finalAnswer(prefill + tokenizer.decode(answer.ids, { skipSpecial: true }))
+    const { text: said, bare } = answerText(this.#method.format, { prefill, text })
+    const given = finalAnswer(said) ?? ((bare && said.trim()) || null)
     const correct = given !== null && sameAnswer(given, prompted.sample.answer)
     return { ...answer, prompted, index, text, spans, division, answer: given, correct }
   }
@@ -99,7 +103,7 @@ export function responseOf(
   return ids
 }
 
-function fromData(method: Method, trainee: Trainee, prompts: readonly Prompted[], options: WritingOptions): Rollout[] {
+function fromData(method: Method, trainee: Writers, prompts: readonly Prompted[], options: WritingOptions): Rollout[] {
   const judge = new Judge(method, trainee)
   return prompts.map((prompted) => {
     const ids = responseOf(prompted.sample, trainee.processors.student, options)
@@ -110,7 +114,7 @@ function fromData(method: Method, trainee: Trainee, prompts: readonly Prompted[]
 /** The answers to some prompts, in their order, those of one prompt together. */
 export async function writeRollouts(
   method: Method,
-  trainee: Trainee,
+  trainee: Writers,
   prompts: readonly Prompted[],
   store: FeatureStore,
   options: WritingOptions,
@@ -120,6 +124,11 @@ export async function writeRollouts(
   const { scorers, processors } = trainee
   const scorer = by === 'teacher' ? (scorers.teacher as Scorer) : atRest(scorers.student)
   const { tokenizer, stopIds } = processors.student
+  // All at once, so that a pass through the tower has as many images as it may.
+  store.of(
+    scorer,
+    prompts.flatMap(({ contexts }) => (contexts.get(view) as Encoded).images),
+  )
   const requests = prompts.map(({ contexts, position }) => {
     const { ids, images } = contexts.get(view) as Encoded
     return {

@@ -1,27 +1,27 @@
 // Makes a run ready to train: data looked through, models loaded, folder opened, and, for a run that goes on, everything as it was.
 
-import { mergePatch } from '../config/merge-patch.ts'
 import type { Config } from '../config/schema.ts'
-import { inspectRows } from '../data/check.ts'
+import { inspectRows, listing } from '../data/check.ts'
 import { type DatasetOptions, openDataset } from '../data/dataset.ts'
-import type { Sample } from '../data/sample.ts'
-import { ArgumentError } from '../errors.ts'
-import { isRun, latestCheckpoint, readRun } from '../runs/read.ts'
+import { ArgumentError, SightlineError } from '../errors.ts'
+import { latestCheckpoint } from '../runs/read.ts'
 import { createRun, openRun, type Run } from '../runs/run.ts'
-import { activeTerms, usedViews } from '../supervision/check.ts'
-import { borrowsImages } from '../supervision/contexts.ts'
+import type { RunEvent } from '../runs/schema.ts'
 import { Evaluator } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
 import { native, setThreads } from '../torch/native.ts'
 import { AdamW } from '../torch/optimizer.ts'
 import { Generator } from '../torch/random.ts'
+import type { Tensor } from '../torch/tensor.ts'
 import { version } from '../version.ts'
-import { Batches } from './batches.ts'
+import { Batches, prepare } from './batches.ts'
 import { loadState, type Resumable } from './checkpoint.ts'
+import { checkTogether, faultFor } from './demands.ts'
 import type { Session } from './loop.ts'
+import { goesOn } from './resuming.ts'
 import { responseOf, type WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
-import { answering, Validation, validationPrefix } from './validation.ts'
+import { answering, Validation } from './validation.ts'
 
 /** What a session needs to know besides its configuration and method. */
 export interface SessionOptions {
@@ -31,59 +31,39 @@ export interface SessionOptions {
   readonly command?: readonly string[]
   /** Where data sets of a hub come from; without it only local data can be read. */
   readonly hub?: DatasetOptions['hub']
+  /** Told after each row that is looked at before training how many were, and how many there are. */
+  readonly progress?: (what: 'data' | 'validation', done: number, size: number) => void
+  /** Told of every event of the run as it is written. */
+  readonly onEvent?: (event: RunEvent) => void
 }
 
 /** A session that owns its models, data and run folder. */
-export type OpenSession = Session & AsyncDisposable
-
-/** Paths at which two JSON values differ, with both values. */
-function differences(stored: unknown, given: unknown, path = ''): string[] {
-  if (JSON.stringify(stored) === JSON.stringify(given)) return []
-  const parts = [stored, given].every((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
-  if (!parts) return [`${path}: ${JSON.stringify(stored)} in the run, ${JSON.stringify(given)} now`]
-  const [a, b] = [stored, given] as [Record<string, unknown>, Record<string, unknown>]
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) => differences(a[key], b[key], path === '' ? key : `${path}.${key}`))
+export interface OpenSession extends Session, AsyncDisposable {
+  /** What a run that goes on does otherwise than it began, in words. */
+  readonly changes: readonly string[]
 }
 
-/** A run goes on as it began: another configuration would make it neither the one run nor the other. */
-function checkUnchanged(folder: string, config: Config, method: Method): void {
-  const stored = readRun(folder)
-  // A folder that was moved, or is called by another path, is still the run.
-  const placed = (given: unknown): unknown => mergePatch(given, { run: { folder } })
-  const found = [
-    ...differences(placed(stored.config), placed(JSON.parse(JSON.stringify(config)))),
-    ...differences(stored.method, JSON.parse(JSON.stringify(method)), 'method'),
-  ]
-  if (found.length === 0) return
-  throw new ArgumentError(
-    `${folder}: the run began with another configuration:\n${found.map((each) => `  ${each}`).join('\n')}\n` +
-      'Resume it with what it began with (give the run folder in the place of the configuration), or give another run.folder',
-  )
+/** The run's folder, opened; `from` is null and `changes` are none where it begins. */
+interface Opened {
+  readonly run: Run
+  readonly from: ReturnType<typeof latestCheckpoint>
+  readonly changes: readonly string[]
 }
 
-/** Whether the folder holds a run to go on with. @throws ArgumentError where it holds one that may not go on */
-function goesOn(config: Config, method: Method, { resume = false }: SessionOptions): boolean {
-  const { folder } = config.run
-  if (!isRun(folder)) return false
-  if (!resume) throw new ArgumentError(`${folder}: holds a run already; go on with it with --resume, or give another run.folder`)
-  checkUnchanged(folder, config, method)
-  return true
-}
-
-function openFolder(config: Config, method: Method, options: SessionOptions): { run: Run; from: ReturnType<typeof latestCheckpoint> } {
+function openFolder(config: Config, method: Method, { resume = false, command = [] }: SessionOptions): Opened {
   const { folder } = config.run
   const { keep, best } = config.checkpoints
   const policy = { keep, best }
-  if (!goesOn(config, method, options)) {
-    const { command = [] } = options
+  const going = goesOn(config, method, resume)
+  if (going === null) {
     const { torch, cudaDevices } = native().describe()
     const engine = `libtorch ${torch}, ${cudaDevices} CUDA devices`
-    return { run: createRun(folder, { config, method, sightline: version, command, engine, checkpoints: policy }), from: null }
+    return { run: createRun(folder, { config, method, sightline: version, command, engine, checkpoints: policy }), from: null, changes: [] }
   }
   const run = openRun(folder, policy)
   const from = latestCheckpoint(folder)
   run.rewindTo(from?.step ?? 0)
-  return { run, from }
+  return { run, from, ...going }
 }
 
 const datasetOptions = (
@@ -105,64 +85,43 @@ function longestContext({ scorers: { student, teacher } }: Trainee, maxTokens: n
   return Math.min(...room) - maxTokens
 }
 
-/** Samples without a worked solution, where one is imitated or referred to. */
-function faultFor({ data }: Config, method: Method): (sample: Sample) => string | null {
-  const imitated = method.rollout.by === 'data' && data.response.includes('{solution}')
-  const referred = data.reference === 'solution' && [...usedViews(method).values()].some(({ sees }) => sees.includes('reference'))
-  if (!imitated && !referred) return () => null
-  const advice = imitated ? 'a data.response without {solution}' : 'data.reference: answer'
-  return ({ solution }) => (solution === null ? `there is no solution; give data.columns.solution, or ${advice}` : null)
-}
-
-/** What a method asks of the configuration. */
-function checkTogether(config: Config, method: Method): void {
-  const reinforcing = activeTerms(method).find(([, { kind }]) => kind === 'reinforce')
-  if (reinforcing !== undefined && config.rollout.samples < 2) {
-    throw new ArgumentError(
-      `rollout.samples is ${config.rollout.samples}; the term ${reinforcing[0]} compares the rollouts of one prompt: give 2 or more`,
-    )
-  }
-  const { every, best } = config.checkpoints
-  if (best?.metric.startsWith(validationPrefix) && (config.validation === null || every % config.validation.every !== 0)) {
-    throw new ArgumentError(
-      `checkpoints.best.metric is ${best.metric}, which the steps with checkpoints must have: give validation, and checkpoints.every as a multiple of validation.every`,
-    )
-  }
-  if (borrowsImages(method) && config.optimisation.batch < 2) {
-    throw new ArgumentError('optimisation.batch is 1; a view of the method sees the next sample of the batch: give 2 or more')
-  }
-  if (method.rollout.by === 'data' && config.rollout.samples > 1) {
-    throw new ArgumentError(`rollout.samples is ${config.rollout.samples}; the answers of the method ${method.name} come from the data: give 1`)
-  }
-}
-
+/** @returns what answers the held-out samples, and in words those that it leaves out; null for neither */
 async function openValidation(
   config: Config,
   method: Method,
   trainee: Trainee,
-  hub: DatasetOptions['hub'],
+  { hub, progress }: SessionOptions,
   stack: AsyncDisposableStack,
-): Promise<Validation | null> {
-  if (config.validation === null) return null
+): Promise<{ readonly validation: Validation | null; readonly without: string | null }> {
+  if (config.validation === null) return { validation: null, without: null }
   const { sources, every, maxTokens } = config.validation
+  const { onBad } = config.data
   const dataset = stack.adopt(await openDataset(sources, datasetOptions(config.validation, hub)), (open) => open.close())
-  const { good } = await inspectRows(dataset, { onBad: 'stop' })
-  const { seed } = config.run
   const own = writingOptions(config)
   const writing = { ...own, maxTokens: maxTokens ?? own.maxTokens }
   const answers = answering(method)
-  const options = {
-    shuffle: false,
-    reference: 'answer',
-    onBad: 'stop',
-    longestContext: longestContext(trainee, writing.maxTokens),
-    check: () => {},
-  } as const
-  const batches = new Batches(dataset, good, answers, trainee.processors, { seed, ...options })
-  return new Validation(answers, trainee, batches, {
-    ...{ every, writing },
-    patchesPerPass: 4 * config.optimisation.tokensPerPass,
+  const options = { reference: 'answer', longestContext: longestContext(trainee, writing.maxTokens), check: () => {} } as const
+  const faultIn = faultFor(config, answers)
+  const { good, bad } = await inspectRows(dataset, {
+    onBad,
+    // They are few, and the same every time: all are decoded now, so that none breaks in the midst of training.
+    fault: async (sample) => faultIn(sample) ?? (await whyNot(() => prepare(sample, answers, trainee.processors, options))),
+    progress: (done, size) => progress?.('validation', done, size),
   })
+  const batches = new Batches(dataset, good, answers, trainee.processors, { ...options, seed: config.run.seed, shuffle: false, onBad })
+  const validation = new Validation(answers, trainee, batches, { every, writing, patchesPerPass: 4 * config.optimisation.tokensPerPass })
+  return { validation, without: bad.length === 0 ? null : `validation: ${listing(bad, dataset.size)}` }
+}
+
+/** The message of the error with which something fails; null where it succeeds. */
+async function whyNot(attempt: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await attempt()
+    return null
+  } catch (error) {
+    if (error instanceof SightlineError) return error.message
+    throw error
+  }
 }
 
 /**
@@ -175,13 +134,16 @@ export async function openSession(config: Config, method: Method, options: Sessi
   if (config.run.threads !== null) setThreads(config.run.threads)
   const { seed } = config.run
   // What costs least is looked at first, and the folder is not touched before it is clear that the run can begin.
-  goesOn(config, method, options)
+  goesOn(config, method, options.resume ?? false)
   const trainee = stack.use(await openTrainee(config, method))
   const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions(config.data, options.hub)), (open) => open.close())
-  const validation = await openValidation(config, method, trainee, options.hub, stack)
+  const { validation, without } = await openValidation(config, method, trainee, options, stack)
   const { shuffle, reference, onBad } = config.data
   const writing = writingOptions(config)
-  const { good, bad } = await inspectRows(dataset, { onBad, fault: faultFor(config, method) })
+  const { good, bad } = await inspectRows(dataset, {
+    ...{ onBad, fault: faultFor(config, method) },
+    progress: (done, size) => options.progress?.('data', done, size),
+  })
   const batches = new Batches(dataset, good, method, trainee.processors, {
     ...{ seed, shuffle, reference, onBad },
     longestContext: longestContext(trainee, config.rollout.maxTokens),
@@ -192,9 +154,11 @@ export async function openSession(config: Config, method: Method, options: Sessi
   const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
   const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
   if (warmup > total) throw new ArgumentError(`optimisation.warmup is ${warmup}, but the run has ${total} steps in all; give fewer`)
-  const { run, from } = openFolder(config, method, options)
+  const { run, from, changes } = openFolder(config, method, options)
   stack.use(run)
-  const optimizer = stack.use(new AdamW(trainee.parameters, { rate, beta1, beta2, eps, weightDecay }))
+  if (options.onEvent !== undefined) run.listen(options.onEvent)
+  const decay = (_: string, { rank }: Tensor): number => (rank >= 2 ? weightDecay : 0)
+  const optimizer = stack.use(new AdamW(trainee.parameters, { rate, beta1, beta2, eps, weightDecay: decay }))
   const evaluator = new Evaluator(method, trainee.scorers, [...trainee.parameters.values()], { tokensPerPass })
   Generator.default(trainee.scorers.student.model.device).seed(seed)
 
@@ -205,10 +169,10 @@ export async function openSession(config: Config, method: Method, options: Sessi
     for (const { row, reason } of bad) run.addEvent({ type: 'row-skipped', step: 0, row, reason })
   } else {
     loadState(from.folder, resumable)
-    run.addEvent({ type: 'resumed', step: done, fromStep: done })
+    run.addEvent({ type: 'resumed', step: done, fromStep: done, changes: [...changes] })
   }
-  for (const { file, bytes } of run.repairs)
-    run.addEvent({ type: 'warning', step: done, message: `${file}: ${bytes} bytes of a broken last line were cut off` })
+  const repaired = run.repairs.map(({ file, bytes }) => `${file}: ${bytes} bytes of a broken last line were cut off`)
+  for (const message of [run.takenOver, ...repaired, without]) if (message !== null) run.addEvent({ type: 'warning', step: done, message })
   const owned = stack.move()
   return {
     ...resumable,
@@ -220,6 +184,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
     writing,
     done,
     total,
+    changes,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -8,6 +8,7 @@ import { ArgumentError } from '../errors.ts'
 import { exportModel } from '../models/export.ts'
 import { plainRun } from '../models/linear.ts'
 import { attachLora, type LoraAdapter } from '../models/lora.ts'
+import type { Model } from '../models/model.ts'
 import { loadAdapter, saveAdapter } from '../models/peft.ts'
 import { type Checkpoint, type LoadOptions, loadModel } from '../models/registry.ts'
 import { type Average, emaAdapter, emaTeacher, frozenCopy, trainable } from '../models/teacher.ts'
@@ -18,6 +19,7 @@ import { usedViews } from '../supervision/check.ts'
 import type { Processors } from '../supervision/contexts.ts'
 import type { Method } from '../supervision/method.ts'
 import type { Scorer, Scorers } from '../supervision/scorers.ts'
+import { noGrad, scope } from '../torch/context.ts'
 import { writeSafetensors } from '../torch/safetensors-write.ts'
 import type { Tensor } from '../torch/tensor.ts'
 
@@ -56,11 +58,29 @@ function checkTokenizers(student: Tokenizer, teacher: Tokenizer, folder: string)
   }
 }
 
-function adapterOf(config: Config, checkpoint: Checkpoint): LoraAdapter | null {
+function adapterOf(config: Config, { model }: Checkpoint): LoraAdapter | null {
   if (config.adapter === null) return null
-  const { rank, alpha, dropout, targets, exclude, rsLora, vision } = config.adapter
+  const { rank, alpha, dropout, targets, exclude, rsLora, vision, from } = config.adapter
   const options = { rank, alpha, dropout, exclude, rsLora, vision, seed: config.run.seed }
-  return attachLora(checkpoint.model, targets === null ? options : { ...options, targets })
+  const adapter = attachLora(model, targets === null ? options : { ...options, targets })
+  if (from !== null) beginFrom(from, adapter, model)
+  return adapter
+}
+
+/** Gives an adapter the values of one in a folder, which must be of the same form. */
+function beginFrom(folder: string, adapter: LoraAdapter, model: Model): void {
+  using stored = loadAdapter(folder, model)
+  const [own, theirs] = [adapter, stored].map(
+    ({ modules }) => new Map(Array.from(modules, ([name, { a, scale }]) => [name, [a.dim(0), scale] as const])),
+  )
+  for (const name of new Set([...(own?.keys() ?? []), ...(theirs?.keys() ?? [])])) {
+    const [here, there] = [own, theirs].map((each) => each?.get(name)).map((each) => (each ? `rank ${each[0]} scaled by ${each[1]}` : 'no update'))
+    if (here === there) continue
+    throw new ArgumentError(
+      `adapter.from ${folder}: ${name} has ${there} there, and ${here} by this configuration; set adapter.rank, alpha, targets, exclude, rsLora and vision as it was trained`,
+    )
+  }
+  noGrad(() => scope(() => adapter.parameters.forEach((parameter, name) => void parameter.copy_(stored.parameters.get(name) as Tensor))))
 }
 
 /** Loads everything that a method needs. @throws errors of loading, and ArgumentError where models do not fit together */
@@ -106,7 +126,7 @@ export async function openTrainee(config: Config, method: Method): Promise<Train
     const { path, dtype, adapter: adapterFolder } = config.teacher
     teacherProcessor = await openProcessor(path, overridesOf(config.teacher))
     checkTokenizers(studentProcessor.tokenizer, teacherProcessor.tokenizer, path)
-    const other = stack.use(loadModel(path, loadOptions(dtype, config.teacher.device ?? device)))
+    const other = stack.use(loadModel(path, loadOptions(dtype, device)))
     trainable(other.model, [])
     const own = adapterFolder === null ? null : stack.use(loadAdapter(adapterFolder, other.model))
     teacher = { model: other.model, run: { ...plainRun, adapter: own }, tower: {} }

@@ -4,7 +4,7 @@ import type { Metrics } from '../runs/schema.ts'
 import { activeTerms } from '../supervision/check.ts'
 import type { Method } from '../supervision/method.ts'
 import { FeatureStore } from '../supervision/scorers.ts'
-import type { Batches } from './batches.ts'
+import type { Batches, OnSkip } from './batches.ts'
 import { rolloutMetrics } from './record.ts'
 import { type WritingOptions, writeRollouts } from './rollouts.ts'
 import type { Trainee } from './trainee.ts'
@@ -45,13 +45,13 @@ export class Validation {
     this.#patchesPerPass = options.patchesPerPass
   }
 
-  /** Metrics after a step, their names beginning with `validationPrefix`; none where none is due. */
-  async after(step: number): Promise<Metrics> {
+  /** Metrics after a step, their names beginning with `validationPrefix`; none where none is due. Samples that are skipped are not counted. */
+  async after(step: number, onSkip: OnSkip): Promise<Metrics> {
     if (step % this.#every !== 0) return {}
     const sums: Record<string, { sum: number; count: number }> = {}
     for (let start = 0; start < this.#batches.size; start += together) {
       using store = new FeatureStore(this.#patchesPerPass)
-      const { prompts } = await this.#batches.draw(start, Math.min(together, this.#batches.size - start), () => {})
+      const prompts = await this.#batches.between(start, Math.min(start + together, this.#batches.size), onSkip)
       const rollouts = await writeRollouts(this.#method, this.#trainee, prompts, store, this.#writing)
       for (const [name, { sum, count }] of Object.entries(rolloutMetrics(rollouts))) {
         const total = sums[validationPrefix + name] ?? { sum: 0, count: 0 }

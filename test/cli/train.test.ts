@@ -104,17 +104,23 @@ test('on a terminal the first and the last step stay, the others replace each ot
 test('what was clipped and what was held out is told; a metric that counted nothing is a dash, in JSON null', async (context) => {
   const folder = temporaryFolder(context)
   const changes = { method: 'vigos', rollout: { maxTokens: 2 }, optimisation: { batch: 1, steps: 1 }, adapter: { rank: 1 } }
-  const { path } = written(folder, { ...changes, validation: { sources: join(folder, 'data.jsonl'), every: 1, maxTokens: 1, limit: 1 } })
+  const validation = { sources: join(folder, 'data.jsonl'), every: 1, maxTokens: 1, limit: 1 }
+  const { path } = written(folder, { ...changes, validation }, questions(3))
   const { lines } = await call(path)
   assert.match(lines[1] as string, / · valid 0 % · correct 0 % · validation 0 % · clipped (100|50|0) % · /)
   rmSync(join(folder, 'run'), { recursive: true })
   const { lines: json } = await call(path, { show: 'json' })
-  const { metrics } = JSON.parse(json[0] as string) as { metrics: Record<string, number | null> }
+  const parsed = json.map((line) => JSON.parse(line) as { type: string; metrics: Record<string, number | null> })
+  assert.deepEqual(
+    parsed.map(({ type }) => type),
+    ['started', 'validation', 'step', 'checkpoint', 'finished'],
+  )
+  const { metrics } = parsed[2] as (typeof parsed)[number]
   assert.equal(metrics['loss/perception'], null)
   assert.equal(metrics['validation/tokens'], 1)
 })
 
-test('--json prints a line of numbers for each step and nothing else, --quiet nothing', async (context) => {
+test('--json prints a line of numbers for each step and one for each other event, --quiet nothing', async (context) => {
   const folder = temporaryFolder(context)
   const { path, run: place } = written(folder)
   const { status, stdout, stderr } = await run(context, ['train', path, '--json'])
@@ -123,8 +129,17 @@ test('--json prints a line of numbers for each step and nothing else, --quiet no
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as { type: string; step: number; total: number; seconds: number; metrics: Record<string, number> })
+  const steps = lines.filter(({ type }) => type === 'step')
   assert.deepEqual(
-    lines.map(({ type, step, total, metrics }) => [type, step, total, metrics]),
+    lines.filter(({ type }) => type !== 'step'),
+    JSON.parse(JSON.stringify(readEvents(place).filter(({ type }) => type !== 'step'))),
+  )
+  assert.deepEqual(
+    lines.map(({ type }) => type),
+    ['started', 'step', 'step', 'step', 'checkpoint', 'finished'],
+  )
+  assert.deepEqual(
+    steps.map(({ type, step, total, metrics }) => [type, step, total, metrics]),
     readMetrics(place).map(({ step, metrics }) => [
       'step',
       step,
@@ -132,7 +147,7 @@ test('--json prints a line of numbers for each step and nothing else, --quiet no
       Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [name, ratio(metric)])),
     ]),
   )
-  assert.ok(lines.every(({ seconds }) => seconds > 0))
+  assert.ok(steps.every(({ seconds }) => seconds > 0))
   assert.deepEqual(await call(path, { sets: [`run.folder=${join(folder, 'quiet')}`], show: 'nothing' }), { status: 0, lines: [], statuses: [] })
   const both = await run(context, ['train', path, '--json', '--quiet'])
   assert.deepEqual([both.status, /give one of the two/.test(both.stderr)], [1, true])
@@ -257,7 +272,7 @@ test('a folder with a run: refused without --resume, and with it unless the conf
   await call(path)
   await assert.rejects(call(path), /holds a run already; go on with it with --resume, or give another run\.folder/)
   await assert.rejects(call(place), /is the folder of a run; go on with it with --resume/)
-  await assert.rejects(call(place, { resume: true, sets: ['run.seed=3'] }), /a run goes on as it began; leave --set out/)
+  await assert.rejects(call(place, { resume: true, sets: ['run.seed=3'] }), /another configuration:\n {2}run\.seed: 0 in the run, 3 now\nResume it/)
   const changed = call(path, { resume: true, sets: ['optimisation.rate=0.5', 'data.columns.id=key', 'change={terms: {imitation: {weight: 2}}}'] })
   await assert.rejects(changed, (error: Error) => {
     const lines = error.message.split('\n')
@@ -317,10 +332,10 @@ test('a run that diverges ends with 3 and says where to look; one that fails say
   const lines = stdout
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as { metrics: Record<string, number | null> })
+    .map((line) => JSON.parse(line) as { type: string; reason: string; metrics: Record<string, number | null> })
   assert.deepEqual(
-    lines.map(({ metrics }) => metrics['skipped']),
-    [1, 1],
+    lines.map(({ type, reason, metrics }) => (type === 'step' ? metrics['skipped'] : type === 'stopped' ? reason : type)),
+    ['started', 'step-skipped', 1, 'step-skipped', 1, 'limit'],
   )
   assert.deepEqual(
     readEvents(place).map(({ type }) => type),
@@ -386,7 +401,7 @@ test('bad rows stop the run before it begins, or when they are drawn, or are ski
   await assert.rejects(call(hopeless), /none of the 2 rows can be used; row [01]: /)
 })
 
-test('data of a hub come from the place that the environment names', async (context) => {
+test('data of a hub come from the place that the environment names, and what is fetched is told', async (context) => {
   const folder = temporaryFolder(context)
   const { path } = written(folder)
   const before = { ...process.env }
@@ -395,5 +410,14 @@ test('data of a hub come from the place that the environment names', async (cont
   })
   process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9'
   process.env['XDG_CACHE_HOME'] = folder
-  await assert.rejects(call(path, { sets: ['data.sources=hf:owner/name'] }), /127\.0\.0\.1:9/)
+  const sets = ['data.sources=hf:owner/name']
+  await assert.rejects(call(path, { sets }), /127\.0\.0\.1:9/)
+  const cache = join(folder, 'sightline', 'datasets', 'owner--name', 'main', 'train')
+  mkdirSync(cache, { recursive: true })
+  cpSync(join(root, 'test/data/files/struct.parquet'), join(cache, 'a.parquet'))
+  writeFileSync(join(cache, 'files.json'), '["a.parquet"]')
+  const said: string[] = []
+  const output: Output = { print: (line) => void said.push(line), status: undefined }
+  for (const show of ['line', 'json', 'nothing'] as const) await assert.rejects(trainCommand({ config: path, sets, resume: false, show }, output))
+  assert.deepEqual(said, ['owner/name: no network, so the files of the last download are taken'])
 })

@@ -241,12 +241,15 @@ test('the packaged configurations hold the numbers of the papers', () => {
     const { epochs, steps, batch, rate, schedule, maxNorm, warmup } = optimisation
     assert.deepEqual([epochs, steps, batch, rate, schedule, maxNorm, warmup], [1, null, 32, 5e-6, 'linear', 0.1, 0])
     assert.equal(model.dtype, 'bfloat16')
+    assert.equal(optimisation.tokensPerPass, 4096)
   }
   for (const [name, scale] of [
     ['vgs-qwen3-vl-2b', 0.41],
     ['vgs-qwen3-vl-4b', 0.36],
   ] as const) {
-    const { adapter, parts, rollout, optimisation, change, method } = read(name)
+    const { adapter, parts, rollout, optimisation, change, method, model, teacher } = read(name)
+    // Weights as they are stored: the optimiser has its own copy in float32.
+    assert.deepEqual([model.dtype, teacher?.dtype, model.maxPixels, teacher?.maxPixels], [null, null, 2 ** 19, 2 ** 19])
     assert.deepEqual([adapter, parts], [null, ['vision', 'merger', 'language']])
     assert.deepEqual([rollout.maxTokens, rollout.temperature, rollout.topP, rollout.topK], [2048, 1, 1, 0])
     assert.deepEqual([optimisation.batch, optimisation.rate, optimisation.schedule, optimisation.weightDecay], [512, 1e-6, 'constant', 0.01])

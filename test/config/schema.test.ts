@@ -33,7 +33,7 @@ test('what is left out has the default that the list of fields prints, and a com
   assert.deepEqual(configSchema.parse(full), full)
   assert.deepEqual(configSchema.parse(config), config)
   const { adapter, optimisation, checkpoints, run } = config
-  assert.deepEqual(adapter, { rank: 64, alpha: 128, dropout: 0.05, targets: null, exclude: [], rsLora: false, vision: false })
+  assert.deepEqual(adapter, { rank: 64, alpha: 128, dropout: 0.05, targets: null, exclude: [], rsLora: false, vision: false, from: null })
   assert.deepEqual([optimisation.epochs, optimisation.steps, optimisation.rate, optimisation.maxNorm], [1, null, 5e-6, 1])
   assert.deepEqual(checkpoints, { every: 50, keep: 2, best: null })
   assert.deepEqual(run, { folder: 'r', seed: 0, transcripts: { every: 10, rollouts: 8 }, badSteps: 5, threads: null })
@@ -75,7 +75,7 @@ test('every bound: the last value inside is taken, the first outside is not', ()
     'run.seed': { good: [0, Number.MAX_SAFE_INTEGER], bad: [-1, 2 ** 53] },
     'run.transcripts': { good: [null, {}, { every: 1 }], bad: [{ every: 0 }, 3] },
     validation: { good: [null, { sources: 'v' }], bad: [{}, { sources: 'v', every: 0 }] },
-    teacher: { good: [null, { path: 't', device: 'cuda:1' }], bad: [{}, 't'] },
+    teacher: { good: [null, { path: 't' }], bad: [{}, 't', { path: 't', device: 'cpu' }] },
     change: { good: [{ terms: { a: null } }, {}], bad: [null, [], 'x'] },
   }
   for (const [path, { good, bad }] of Object.entries(table)) {
@@ -111,7 +111,7 @@ test('every field has a help text of its own and says what is allowed', () => {
     return [type, fallback]
   }
   assert.deepEqual(of('model.dtype'), ['stored, float32, bfloat16 or null', 'null'])
-  assert.deepEqual(of('teacher.device'), ['cpu, cuda or cuda:N or null', 'null'])
+  assert.deepEqual(of('model.device'), ['cpu, cuda or cuda:N', '"cpu"'])
   assert.deepEqual(of('rollout.topP'), ['number > 0 and ≤ 1', '1'])
   assert.deepEqual(of('parts'), ['non-empty list of vision / merger / language', '["language"]'])
   assert.deepEqual(of('validation'), ['mapping of fields or null', 'null'])

@@ -61,8 +61,13 @@ test('bad rows are listed with line and reason; the others stay', async () => {
   ]
   const path = await write('bad.jsonl', rows)
   const dataset = await openDataset([path])
-  const { good, bad } = await inspectRows(dataset, { onBad: 'skip' })
+  const told: string[] = []
+  const { good, bad } = await inspectRows(dataset, { onBad: 'skip', progress: (done, size) => void told.push(`${done}/${size}`) })
   assert.deepEqual([...good], [0, 1, 13])
+  assert.deepEqual([told.length, told[0], told[13]], [14, '1/14', '14/14'])
+  // What a reader asks besides, which may take its time.
+  const { bad: picky } = await inspectRows(dataset, { onBad: 'skip', fault: async ({ row }) => (row === 1 ? 'not this one' : null) })
+  assert.deepEqual([picky.length, picky[0]?.row, picky[0]?.reason], [bad.length + 1, 1, 'not this one'])
   const expected: readonly (readonly [number, RegExp])[] = [
     [2, /^there is no image file .*missing\.png$/],
     [3, /^an empty image: .*empty\.png$/],

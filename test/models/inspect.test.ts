@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { inspectModel } from '../../src/models/inspect.ts'
+import { attachLora } from '../../src/models/lora.ts'
 import { loadModel } from '../../src/models/registry.ts'
-import { partOf } from '../../src/models/teacher.ts'
-import { requireGrad } from '../../src/torch/autograd.ts'
+import { partOf, trainable } from '../../src/models/teacher.ts'
+import { requireGrad, zeroGradients } from '../../src/torch/autograd.ts'
 import { backward } from '../../src/torch/backward.ts'
 import { scope } from '../../src/torch/context.ts'
 import { memory, resetPeakMemory } from '../../src/torch/memory.ts'
@@ -35,7 +36,26 @@ for (const family of families) {
         backward(model.hidden([{ ids, images: [] }], { adapter: null, training: false, recompute }).sum())
         return (memory().cpuPeakBytes - before) / tokens
       })
-      const estimate = inspectModel(folderOf(family), 64).memory[0]?.activationsPerToken[recompute ? 'recomputed' : 'kept'] ?? 0
+      const estimate = inspectModel(folderOf(family), 64).memory[2]?.activationsPerToken[recompute ? 'recomputed' : 'kept'] ?? 0
+      assert.ok(perToken < 1.1 * estimate && perToken > 0.75 * estimate, `measured ${perToken}, estimated ${estimate} bytes a token`)
+    })
+
+    test(`${family}: so it is with an adapter and dropout`, () => {
+      using checkpoint = loadModel(folderOf(family))
+      const { model } = checkpoint
+      const rank = 8
+      using adapter = attachLora(model, { rank, alpha: rank, seed: 1, dropout: 0.05 })
+      trainable(model, [])
+      const tokens = 2048
+      const perToken = scope(() => {
+        const before = memory().cpuBytes
+        resetPeakMemory()
+        const ids = Array.from({ length: tokens }, (_, i) => i % 400)
+        backward(model.hidden([{ ids, images: [] }], { adapter, training: true, recompute }).sum())
+        return (memory().cpuPeakBytes - before) / tokens
+      })
+      zeroGradients(adapter.parameters.values())
+      const estimate = inspectModel(folderOf(family), rank).memory[1]?.activationsPerToken[recompute ? 'recomputed' : 'kept'] ?? 0
       assert.ok(perToken < 1.1 * estimate && perToken > 0.75 * estimate, `measured ${perToken}, estimated ${estimate} bytes a token`)
     })
   }

@@ -7,9 +7,10 @@ import { plainRun, project, type Run } from '../../src/models/linear.ts'
 import { attachLora, defaultTargets, type LoraAdapter, type LoraOptions } from '../../src/models/lora.ts'
 import { loadModel } from '../../src/models/registry.ts'
 import { patternOf, type Selection, selector } from '../../src/models/targets.ts'
-import { gradient, zeroGradients } from '../../src/torch/autograd.ts'
+import { gradient, requireGrad, zeroGradients } from '../../src/torch/autograd.ts'
 import { backward } from '../../src/torch/backward.ts'
-import { noGrad } from '../../src/torch/context.ts'
+import { noGrad, scope } from '../../src/torch/context.ts'
+import { memory } from '../../src/torch/memory.ts'
 import { ops } from '../../src/torch/operators.ts'
 import { AdamW } from '../../src/torch/optimizer.ts'
 import { seed } from '../../src/torch/random.ts'
@@ -167,6 +168,30 @@ test('dropout keeps the mean, drops the stated share, follows the seed, and is o
     seed(3)
     assert.deepEqual(out(true), first)
     assert.notDeepEqual(out(true), first)
+  })
+})
+
+test('what dropout keeps for the gradient: a mask of a byte and what it lets through', () => {
+  withoutLeaks(() => {
+    const [n, width, rank] = [512, 64, 2]
+    const x = requireGrad(ops.randn([n, width]))
+    const [a, b] = [requireGrad(ops.randn([rank, width])), requireGrad(ops.randn([width, rank]))]
+    const layer = { name: 'm', weight: ops.randn([width, width]), bias: null }
+    const keptBy = (dropout: number): number =>
+      scope(() => {
+        const before = memory().cpuBytes
+        project(layer, x, { adapter: { modules: new Map([['m', { a, b, scale: 2 }]]), dropout }, training: true, recompute: false })
+        return memory().cpuBytes - before
+      })
+    assert.ok(keptBy(0.5) - keptBy(0) <= 5 * n * width, `${keptBy(0.5) - keptBy(0)} bytes for ${n * width} numbers`)
+    const tensors = [1, 2, 3, 4].map((each) => randomTensor([4, 4], each)) as [Tensor, Tensor, Tensor, Tensor]
+    checkGradient((input, weight, down, up) => {
+      seed(5)
+      return project({ name: 'm', weight, bias: null }, input, {
+        adapter: { modules: new Map([['m', { a: down, b: up, scale: 1.7 }]]), dropout: 0.5 },
+        ...{ training: true, recompute: false },
+      })
+    }, tensors)
   })
 })
 

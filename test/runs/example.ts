@@ -74,7 +74,7 @@ export function transcriptOf(step: number, sample: number): Transcript {
 export async function train(run: Run, last: number): Promise<void> {
   const from = latestCheckpoint(run.folder)?.step ?? 0
   run.rewindTo(from)
-  run.addEvent(from === 0 ? { type: 'started', step: 0 } : { type: 'resumed', step: from, fromStep: from })
+  run.addEvent(from === 0 ? { type: 'started', step: 0 } : { type: 'resumed', step: from, fromStep: from, changes: [] })
   for (let step = from + 1; step <= last; step++) {
     run.addTranscripts(step, [transcriptOf(step, 0), transcriptOf(step, 1)])
     run.addMetrics(step, metricsOf(step))

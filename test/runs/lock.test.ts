@@ -4,12 +4,13 @@ import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { lock } from '../../src/runs/lock.ts'
 import { readMetrics } from '../../src/runs/read.ts'
 import { createRun, openRun } from '../../src/runs/run.ts'
 import { newRun, policy, temporaryFolder } from './example.ts'
@@ -100,13 +101,76 @@ test('a process id that was given to another process, and a process that only wa
   openRun(folder, policy)[Symbol.dispose]()
 })
 
-test("another machine's lock cannot be judged: it is refused, with the way out", (context) => {
+test("another machine's lock holds while it is touched; then it is taken over, and the run says so", (context) => {
   const { folder, path } = closedRun(context)
   const text = JSON.stringify({ pid: 1, started: 'b/1', host: 'elsewhere', since })
+  const touchedAgo = (minutes: number): void => utimesSync(path, new Date(), new Date(Date.now() - minutes * 60_000))
+  for (const [minutes, wait] of [
+    [0, 10],
+    [8.5, 2],
+    [9.9, 1],
+  ] as const) {
+    writeFileSync(path, text)
+    touchedAgo(minutes)
+    const message = new RegExp(
+      `process 1 on elsewhere \\(since ${since}\\).*If that process is no more, try again in ${wait} min, .*or remove .*run\\.lock$`,
+    )
+    assert.throws(() => openRun(folder, policy), { name: 'ArgumentError', message })
+    assert.equal(readFileSync(path, 'utf8'), text)
+  }
+  touchedAgo(10.1)
+  using run = openRun(folder, policy)
+  assert.match(
+    run.takenOver ?? '',
+    new RegExp(`^process 1 on elsewhere \\(since ${since}\\) did not touch its lock for 10 min: the run was taken over$`),
+  )
+  // Of this machine's processes more is known.
+  run[Symbol.dispose]()
+  writeFileSync(path, JSON.stringify({ pid: process.pid, started: startOf(process.pid), host: hostname(), since }))
+  touchedAgo(1000)
+  assert.throws(() => openRun(folder, policy), refused)
+  writeFileSync(path, JSON.stringify({ pid: 2 ** 22 + 1, started: 'b/1', host: hostname(), since }))
+  using next = openRun(folder, policy)
+  assert.equal(next.takenOver, null)
+})
+
+test('a holder touches its lock also while it computes, and never that of another one', { timeout: 20_000 }, async (context) => {
+  const { folder, path } = closedRun(context)
+  const old = new Date(Date.now() - 3_600_000)
+  const touched = (): boolean => statSync(path).mtimeMs > Date.now() - 60_000
+  const held = lock(folder, 20)
+  // Until the thread has started.
+  utimesSync(path, old, old)
+  while (!touched()) await new Promise((resolve) => setTimeout(resolve, 5))
+  utimesSync(path, old, old)
+  const nothing = new Int32Array(new SharedArrayBuffer(4))
+  for (let i = 0; i < 100 && !touched(); i++) Atomics.wait(nothing, 0, 0, 50)
+  assert.ok(touched(), 'while this thread is busy')
+  held.check()
+  const text = JSON.stringify({ pid: 1, started: 'b/1', host: 'elsewhere', since })
   writeFileSync(path, text)
-  const message = new RegExp(`process 1 on elsewhere \\(since ${since}\\).*If that process is no more, remove .*run\\.lock$`)
-  assert.throws(() => openRun(folder, policy), { name: 'ArgumentError', message })
+  utimesSync(path, old, old)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.ok(!touched(), 'the lock of another one')
+  assert.throws(() => held.check(), { name: 'StorageError', message: /another process took this run over/ })
+  held[Symbol.dispose]()
   assert.equal(readFileSync(path, 'utf8'), text)
+})
+
+test('a run that another process took over writes no metrics and no checkpoints any more', async (context) => {
+  const folder = temporaryFolder(context)
+  using run = createRun(folder, newRun)
+  run.addMetrics(1, {})
+  writeFileSync(join(folder, 'run.lock'), JSON.stringify({ pid: 1, started: 'b/1', host: 'elsewhere', since }))
+  assert.throws(() => run.addMetrics(2, {}), { name: 'StorageError', message: /let that one go on/ })
+  await assert.rejects(
+    run.saveCheckpoint(1, {}, () => assert.fail('written')),
+    { name: 'StorageError' },
+  )
+  assert.deepEqual(
+    readMetrics(folder).map(({ step }) => step),
+    [1],
+  )
 })
 
 test('a lock that is no JSON is told; a lock that somebody replaced is not removed', (context) => {

@@ -16,7 +16,7 @@ import { mean, metricsOf, newRun, policy, stepsOf, temporaryFolder, train, trans
 /** One of each type, so that a type without an example does not compile. */
 const events: { readonly [T in NewEvent['type']]: Extract<NewEvent, { type: T }> } = {
   started: { type: 'started', step: 0 },
-  resumed: { type: 'resumed', step: 20, fromStep: 20 },
+  resumed: { type: 'resumed', step: 20, fromStep: 20, changes: ['run.badSteps: 5 → 9'] },
   step: {
     type: 'step',
     step: 1,

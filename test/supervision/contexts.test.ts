@@ -210,3 +210,19 @@ test('a cache of images outlives a sample: what was decoded for one is there for
   assert.notEqual(a[0], b[0])
   assert.deepEqual([borrowsImages(seeing), borrowsImages(vigos)], [true, false])
 })
+
+test('black images of one size are one object: in two views, in two samples', async () => {
+  const cache = new ImageCache()
+  const { views, terms } = seeing
+  const twice = { ...seeing, views: { ...views, darker: { ...(views['black'] as View), prefill: 'So' } } }
+  const [[name, term] = assert.fail()] = Object.entries(terms).filter(([, each]) => each.kind === 'distill' && each.target === 'black')
+  const method = { ...twice, terms: { ...terms, [`${name}-too`]: { ...term, target: 'darker' } as typeof term } }
+  const first = await contextsOf(method, example, next, alone, cache)
+  const again = await contextsOf(method, { ...example, problem: 'Another?' }, next, alone, cache)
+  const black = first.get('black')?.images[0] ?? assert.fail()
+  assert.equal(first.get('darker')?.images[0], black)
+  assert.equal(again.get('black')?.images[0], black)
+  // Of another size it is another.
+  const other = await contextsOf(method, next, example, alone, cache)
+  assert.notEqual(other.get('black')?.images[0], black)
+})

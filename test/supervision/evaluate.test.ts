@@ -9,6 +9,8 @@ import { languageSteering, opd, vgs } from '../../src/methods/vgs.ts'
 import { vigos, vigosReleased } from '../../src/methods/vigos.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
 import type { Method } from '../../src/supervision/method.ts'
+import { gradient } from '../../src/torch/autograd.ts'
+import { scope } from '../../src/torch/context.ts'
 import { native } from '../../src/torch/native.ts'
 import { gradientNorm } from '../../src/torch/optimizer.ts'
 import { close, withoutLeaks } from '../support.ts'
@@ -319,4 +321,71 @@ test('a Jensen–Shannon divergence has its β, and ratios their own bounds', ()
       close([value], [-Math.min(ratio * a, clipped * a)], { absolute: 1e-7, relative: 1e-6 }, `${row}, ${t}`)
     }
   }
+})
+
+test('a scorer that fails leaves nothing of those before it', () => {
+  const method = defineMethod({
+    ...vigos,
+    views: { ...vigos.views, reference: { ...(vigos.views['reference'] as object), weights: 'teacher' } as never },
+  })
+  using world = new World(method, { logits: randomLogits(27) })
+  const { teacher } = world.scorers
+  assert.ok(teacher !== null)
+  const run = teacher.model.run
+  teacher.model.run = () => {
+    throw new Error('no memory')
+  }
+  const before = native().memory().tensors
+  assert.throws(() => world.accumulate(), /no memory/)
+  assert.ok(world.seen.base.size > 0, 'another had scored before')
+  assert.equal(native().memory().tensors, before)
+  teacher.model.run = run
+  assert.ok(world.accumulate().loss > 0)
+})
+
+test('rollouts that are as good as their group count, and are not computed', () => {
+  const logits = randomLogits(28)
+  for (const method of [grpo, grpoOpd, weighted(grpo, {}, { terms: responses(grpo) })]) {
+    const some = [1, 0, 0.25, 0, 0, -2]
+    // So small that nothing comes of it, and yet computed.
+    const worlds = [some, some.map((each) => each || 1e-200)].map((own) => new World(method, { logits, logprobs, advantages: own }))
+    const [idle, computed] = worlds as [World, World]
+    const [a, b] = [idle.accumulate(), computed.accumulate()]
+    close([a.loss], [b.loss], { absolute: 0, relative: 1e-12 })
+    close(idle.allGradients(), computed.allGradients(), { absolute: 1e-16, relative: 1e-12 })
+    for (const [name, { loss, value, clipped }] of b.terms) {
+      const own = a.terms.get(name) ?? assert.fail()
+      close([own.loss.sum, own.value.sum], [loss.sum, value.sum], { absolute: 1e-16, relative: 1e-12 })
+      assert.deepEqual([own.loss.count, own.value.count, own.clipped.count], [loss.count, value.count, clipped.count])
+      // The smallest advantage is clipped like any other, none at all is not.
+      const flags = b.tokens.map((terms, row) => (name !== 'correctness' || some[row] !== 0 ? (terms.get(name)?.clipped ?? assert.fail()) : []))
+      assert.equal(
+        own.clipped.sum,
+        flags.flatMap((each) => Array.from(each)).reduce((sum, flag) => sum + flag, 0),
+      )
+    }
+    for (const [row, terms] of b.tokens.entries()) {
+      for (const [name, { gates }] of terms) assert.deepEqual(a.tokens[row]?.get(name)?.gates, gates)
+    }
+    // One token of context, and all before the last.
+    const trained = rollouts.reduce((sum, { pieces }, row) => sum + (method === grpoOpd || some[row] !== 0 ? pieces.length : 0), 0)
+    assert.equal(a.computed.trained, trained)
+    for (const world of worlds) world[Symbol.dispose]()
+  }
+  // Of all that are idle one is computed: a gradient of zero is still one, by which the optimiser's momentum goes on.
+  using still = new World(grpo, { logits, logprobs, advantages: rollouts.map(() => 0) })
+  const { computed, terms } = still.accumulate()
+  assert.equal(computed.trained, rollouts[0]?.pieces.length)
+  assert.equal(
+    terms.get('correctness')?.value.count,
+    rollouts.reduce((sum, { pieces }) => sum + pieces.length, 0),
+  )
+  assert.ok(
+    scope(() =>
+      gradient(still.student.get('student')?.[0] ?? assert.fail())
+        ?.abs()
+        .sum()
+        .item(),
+    ) === 0,
+  )
 })

@@ -5,13 +5,17 @@ import test from 'node:test'
 import { vigos, vigosReleased } from '../../src/methods/vigos.ts'
 import { plainRun, type Run } from '../../src/models/linear.ts'
 import type { ImageFeatures, Model } from '../../src/models/model.ts'
+import { loadModel } from '../../src/models/registry.ts'
+import { trainable } from '../../src/models/teacher.ts'
 import type { EncodedImage } from '../../src/processing/patches.ts'
 import type { View } from '../../src/supervision/method.ts'
-import { type Readable, readingOf } from '../../src/supervision/passes.ts'
+import { type Readable, readingOf, scoreFrozen } from '../../src/supervision/passes.ts'
 import { atRest, batched, FeatureStore, frozenScorer, type Scorer, type Scorers } from '../../src/supervision/scorers.ts'
-import { currentContext } from '../../src/torch/context.ts'
+import { currentContext, dispose } from '../../src/torch/context.ts'
+import { memory, resetPeakMemory } from '../../src/torch/memory.ts'
 import { ops } from '../../src/torch/operators.ts'
-import { withoutLeaks } from '../support.ts'
+import { folderOf } from '../models/goldens.ts'
+import { close, withoutLeaks } from '../support.ts'
 
 const image: EncodedImage = { pixels: new Float32Array(), grid: [1, 2, 2] }
 const row: Readable = {
@@ -95,4 +99,32 @@ test('who scores: the student at rest for its own weights, else whoever has them
     [frozenScorer(scorers, 'base'), frozenScorer(scorers, 'ema'), frozenScorer(scorers, 'teacher')],
     [scorers.base, null, scorers.teacher],
   )
+})
+
+test('frozen states of many passes are held once, and are those of one pass', () => {
+  withoutLeaks(() => {
+    using checkpoint = loadModel(folderOf('qwen2_5_vl'))
+    const { model } = checkpoint
+    trainable(model, [])
+    const [rows, length] = [96, 100]
+    const readings = Array.from({ length: rows }, (_, at) => ({
+      ...{ view: at % 3 === 0 ? 'one' : 'two', row: at, images: [], offset: 4 },
+      ids: Int32Array.from({ length: length + 4 }, (_, t) => (7 * at + t) % 400),
+      positions: Int32Array.from({ length }, (_, t) => t),
+    }))
+    const scored = (tokensPerPass: number) => {
+      using store = new FeatureStore(1000)
+      const before = memory().cpuBytes
+      resetPeakMemory()
+      const { hidden } = scoreFrozen({ model, run: plainRun, tower: {} }, readings, store, { tokensPerPass, lengths: () => length, count: () => {} })
+      return { hidden, kept: memory().cpuBytes - before, peak: memory().cpuPeakBytes - before }
+    }
+    const [parts, alone] = [scored(400), scored(1)]
+    for (const { kept, peak } of [parts, alone]) assert.ok(peak < 1.5 * kept, `${peak} bytes at the peak, ${kept} kept`)
+    for (const [view, states] of parts.hidden) {
+      assert.deepEqual(states.shape, [(view === 'one' ? rows / 3 : (2 * rows) / 3) * length, model.config.language.width])
+      close(states, alone.hidden.get(view) ?? assert.fail(), { absolute: 1e-5, relative: 1e-4 })
+    }
+    dispose([parts.hidden, alone.hidden])
+  })
 })

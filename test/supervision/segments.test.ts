@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { ArgumentError } from '../../src/errors.ts'
 import { Tokenizer } from '../../src/processing/tokenizer.ts'
 import type { Format } from '../../src/supervision/method.ts'
-import { type Division, divide, positionsOf, type RolloutText } from '../../src/supervision/segments.ts'
+import { answerText, type Division, divide, positionsOf, type RolloutText } from '../../src/supervision/segments.ts'
 import { golden } from '../processing/goldens.ts'
 
 const format: Format = {
@@ -296,4 +296,48 @@ test('tokens of a real tokenizer', async () => {
   assert.equal(of('end'), '<|im_end|>')
   assert.equal(of({ from: 'reasoning', through: 'answer' }), '\nSo 😀 it is.</think>\n\\boxed{\\frac{1}{2}}\n')
   assert.equal(of('other'), '\n\n')
+})
+
+test('where the final answer is looked for', () => {
+  const looked = (text: string, as = format, before = prefill) => answerText(as, { prefill: before, text })
+  const box = (text: string) => ({ text, bare: true })
+  const rest = (text: string) => ({ text, bare: false })
+  assert.deepEqual(looked('\\boxed{7}</description><think>\\boxed{8}</think> so \\boxed{9}, or \\boxed{10}'), box('9'))
+  // A box in a description or in thoughts is no answer, though no other comes.
+  assert.deepEqual(looked(' I see \\boxed{7}</description><think>so it is 3</think> 3'), rest(' 3'))
+  assert.deepEqual(looked(' I see \\boxed{7}</description> then \\boxed{3}'), rest(' then \\boxed{3}'))
+  // Without any part all is looked at; with an empty part, hence invalid, the box is still the answer.
+  assert.deepEqual(looked('\\boxed{3}'), rest('<description>\\boxed{3}'))
+  assert.deepEqual(looked('</description><think></think>\\boxed{{3}}'), box('{3}'))
+  const tagged: Format = { parts: [{ segment: 'answer', open: '<answer>', close: '</answer>', mayBeEmpty: false }] }
+  assert.deepEqual(looked('<answer>four</answer> \\boxed{5}', tagged, ''), box('four'))
+  const thinking: Format = { parts: [{ segment: 'thoughts', open: '<think>', close: '</think>', mayBeEmpty: false }] }
+  assert.deepEqual(looked('\\boxed{1}</think>\\boxed{2}', thinking, '<think>'), rest('\\boxed{2}'))
+  assert.deepEqual(looked('\\boxed{1} \\boxed{2}', { parts: [] }, ''), rest('\\boxed{1} \\boxed{2}'))
+})
+
+test('braces that nothing closes, one in another, behind backslashes', () => {
+  const answer = (text: string): string | undefined => divided(['d', '</description><think>', 't', '</think>', text]).texts['answer']
+  assert.equal(answer('\\boxed{\\boxed{a}'), 'a')
+  assert.equal(answer('\\boxed{x\\boxed{a}}'), 'x\\boxed{a}')
+  assert.equal(answer('\\boxed{{ \\boxed{ \\} \\boxed{b}'), 'b')
+  // Read from the first place, the second backslash stands alone: what follows it is out of the count.
+  assert.equal(answer('\\boxed{a\\\\}b}'), 'a\\\\')
+  assert.equal(answer('\\boxed{a\\\\\\}b}'), 'a\\\\\\}b')
+  assert.equal(answer('\\boxed{a\\'), undefined)
+})
+
+test('a model that repeats what opens a part, tens of thousands of times, costs one pass', () => {
+  for (const [before, open] of [
+    ['<description>d</description><think>t</think>', '\\boxed{'],
+    ['<description>d</description>', '<think>'],
+  ] as const) {
+    const tokens = new Array<string>(60_000).fill(open)
+    const rollout = rolloutOf(tokens, before)
+    const started = performance.now()
+    assert.equal(divide(format, rollout, options).valid, false)
+    assert.equal(answerText(format, rollout).bare, false)
+    // Looked for anew from each of them it takes a minute.
+    assert.ok(performance.now() - started < 5000)
+  }
 })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ArgumentError, OperatorError } from '../../src/errors.ts'
-import { gradient, gradientsOf, requireGrad, setGradient, zeroGradients } from '../../src/torch/autograd.ts'
+import { gradient, gradientsOf, requireGrad, setGradient, widenGradients, zeroGradients } from '../../src/torch/autograd.ts'
 import { backward, checkpoint, dropCheckpoints } from '../../src/torch/backward.ts'
 import { dispose, keep, noGrad, scope } from '../../src/torch/context.ts'
 import { tensor } from '../../src/torch/create.ts'
@@ -11,7 +11,7 @@ import type { DType } from '../../src/torch/dtype.ts'
 import { memory, resetPeakMemory } from '../../src/torch/memory.ts'
 import { rmsNorm, swiglu } from '../../src/torch/nn.ts'
 import { ops } from '../../src/torch/operators.ts'
-import { AdamW, clipGradients } from '../../src/torch/optimizer.ts'
+import { AdamW, clipGradients, gradientNorm, scaleGradients } from '../../src/torch/optimizer.ts'
 import { Generator, seed } from '../../src/torch/random.ts'
 import { learningRate } from '../../src/torch/schedule.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
@@ -249,6 +249,63 @@ test('half-precision parameters do not lose small steps', () => {
     // Each step is 1e-4, below bfloat16's resolution at 1 (2^-8); a hundred make 0.01.
     close(parameter, new Array(4).fill(0.98828125)) // 0.99 rounded to bfloat16
     close(optimizer.state().tensors.get('w.master') as Tensor, new Array(4).fill(0.99), { relative: 1e-5 })
+  })
+})
+
+test('gradients of half-precision parameters add up in float32, and norm, clip, scale and step read the sum', () => {
+  withoutLeaks(() => {
+    const [passes, slope] = [1024, 0.7123]
+    const start = noGrad(() => scope(() => ops.ones([8, 8], { dtype: 'bfloat16' })))
+    const [half, wide] = [requireGrad(start.clone()), requireGrad(start.toDtype('float32'))]
+    const both = [half, wide]
+    for (let pass = 0; pass < passes; pass++) {
+      for (const each of both)
+        scope(() =>
+          backward(
+            each
+              .toDtype('float32')
+              .mul(slope / passes)
+              .sum(),
+          ),
+        )
+      widenGradients(both)
+    }
+    // Each part is rounded to bfloat16 once, 1/256 at most of itself; that of the other parameter stays as it is.
+    close([...new Set(gradientOf(half))], [slope], { relative: 1 / 256 })
+    close([...new Set(gradientOf(wide))], [slope], { relative: 1e-4 })
+    const sum = gradientOf(half)[0] as number
+    close([gradientNorm([half])], [8 * sum], { relative: 1e-6 })
+    scaleGradients([half], 0.5)
+    close([gradientNorm([half])], [4 * sum], { relative: 1e-6 })
+    assert.ok(clipGradients([half], 1) > 1)
+    close([gradientNorm([half])], [1], { relative: 1e-5 })
+    // A pass that nobody has widened yet counts as well.
+    scope(() => backward(half.sum()))
+    close([...new Set(gradientOf(half))], [1 + 1 / 8], { relative: 1e-5 })
+    using optimizer = new AdamW([['half', half]], { rate: 1e-3, weightDecay: 0 })
+    optimizer.step()
+    close([...new Set((optimizer.state().tensors.get('half.first_moment') as Tensor).toArray())], [0.1 * (1 + 1 / 8)], { relative: 1e-5 })
+    zeroGradients(both)
+    assert.deepEqual([gradient(half), gradientNorm([half])], [null, 0])
+    setGradient(
+      half,
+      noGrad(() => ops.ones([8, 8], { dtype: 'bfloat16' })),
+    )
+    widenGradients([half])
+    setGradient(half, null)
+    assert.equal(gradient(half), null)
+    dispose([start, both])
+  })
+})
+
+test('the norm of half-precision gradients is taken in float32', () => {
+  withoutLeaks(() => {
+    for (const dtype of ['bfloat16', 'float16'] as const) {
+      const parameter = requireGrad(ops.zeros([3], { dtype }))
+      backward(parameter.sum())
+      assert.equal(gradientNorm([parameter]), Math.fround(Math.sqrt(3)))
+      zeroGradients([parameter])
+    }
   })
 })
 
