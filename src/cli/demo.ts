@@ -1,159 +1,77 @@
-// `sightline demo`: the engine at work on real text. A byte-level decoder learns this repository's licence, writes some of it, and
-// teaches a smaller one by on-policy distillation: the student writes, the teacher scores the student's own bytes.
+// `sightline demo`: the main job at nano scale, from a stored base to a report.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createDecoder, type Decoder, type DecoderSize, decode, parametersOf } from '../models/decoder.ts'
-import { zeroGradients } from '../torch/autograd.ts'
-import { backward } from '../torch/backward.ts'
-import { dispose, noGrad, scope } from '../torch/context.ts'
-import { tensor } from '../torch/create.ts'
-import { linearCrossEntropy, linearDivergence } from '../torch/divergence.ts'
-import { memory } from '../torch/memory.ts'
-import { ops } from '../torch/operators.ts'
-import { AdamW, clipGradients } from '../torch/optimizer.ts'
-import { Generator, seed } from '../torch/random.ts'
-import { learningRate, type Schedule } from '../torch/schedule.ts'
-import type { Tensor } from '../torch/tensor.ts'
+import { ArgumentError } from '../errors.ts'
+import { demoFiles, demoJobs } from '../experiments/demo.ts'
+import { demoReport, demoSummary } from '../experiments/demo-report.ts'
+import { type Progress, runJobs } from '../experiments/jobs.ts'
+import { starter } from '../experiments/start.ts'
+import type { Output } from './train.ts'
 
-const text = readFileSync(fileURLToPath(new URL('../../LICENSE', import.meta.url)))
-const vocabulary = 256
-const [rows, length, prompt] = [16, 96, 24]
-const teacherSize: DecoderSize = { width: 128, layers: 4, heads: 4, inner: 352, vocabulary }
-const studentSize: DecoderSize = { width: 96, layers: 2, heads: 3, inner: 256, vocabulary }
-const starts = (count: number): number[] => Array.from({ length: rows + 1 }, (_, i) => i * count)
+/** The stored bases. */
+const bases = fileURLToPath(new URL('../../bases', import.meta.url))
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
-/** `rows` stretches of the text, each `count` bytes long, from random places. */
-function stretches(count: number, generator: Generator): number[][] {
-  const places = scope(() => ops.randint(0, text.length - count, [rows], { generator }).toArray())
-  return places.map((place) => [...text.subarray(place, place + count)])
-}
+/** Commands at a time: one thread each, since small matrices gain nothing from a second. */
+export const parallel = 2
 
-const ids = (lists: readonly (readonly number[])[]): Tensor => tensor(lists.flat(), { dtype: 'int64' })
-
-/** One optimisation step; returns the loss. */
-function step(model: Decoder, optimizer: AdamW, rate: number, lossOf: () => Tensor): number {
-  const parameters = parametersOf(model).map(([, each]) => each)
-  return scope(() => {
-    const loss = lossOf()
-    backward(loss)
-    clipGradients(parameters, 1)
-    optimizer.step(rate)
-    zeroGradients(parameters)
-    return loss.item()
-  })
-}
-
-/** Continues each list byte by byte, drawn at temperature 1; every list ends equally long. */
-function write(model: Decoder, begun: readonly (readonly number[])[], count: number, generator: Generator): number[][] {
-  const lists = begun.map((list) => [...list])
-  for (let i = 0; i < count; i++) {
-    const next = noGrad(() =>
-      scope(() => {
-        const each = (lists[0] as number[]).length
-        const ends = lists.map((_, row) => row * each)
-        const hidden = decode(model, ids(lists), [...ends, lists.length * each])
-        const last = hidden.indexSelect(
-          0,
-          tensor(
-            ends.map((end) => end + each - 1),
-            { dtype: 'int64' },
-          ),
-        )
-        return last.matmul(model.head.transpose(0, 1)).softmax(-1).multinomial(1, false, { generator }).toArray()
-      }),
-    )
-    for (const [row, list] of lists.entries()) list.push(next[row] as number)
+/** Says how far it is: on a terminal all the time, else now and then. */
+export function telling({ print, status }: Output, started: number): (progress: Progress) => void {
+  let last = 0
+  return ({ running, done, jobs, share }) => {
+    const seconds = (performance.now() - started) / 1000
+    const left = share > 0.02 ? `about ${Math.ceil((seconds * (1 - share)) / share)} s left` : ''
+    const line = `${done} of ${jobs} done · ${running.join(', ')} · ${left}`
+    if (status !== undefined) return status(line)
+    if (performance.now() - last < 10_000) return
+    last = performance.now()
+    print(line)
   }
-  return lists
 }
 
-type Progress = (done: number, total: number, text: string) => void
+export interface DemoArguments {
+  /** Where everything is written; a demonstration that was stopped there goes on. */
+  readonly folder: string
+  /** Folder of the base; undefined: the stored one. */
+  readonly base: string | undefined
+  /** Whether to begin anew if the folder holds a finished one. */
+}
 
-function learn(steps: number, generator: Generator, progress: Progress): Decoder {
-  const model = createDecoder(teacherSize)
-  const schedule: Schedule = { kind: 'cosine', peak: 3e-3, warmup: Math.round(steps / 15), total: steps }
-  using optimizer = new AdamW(parametersOf(model), { rate: 0, weightDecay: 0.01 })
-  for (let i = 0; i < steps; i++) {
-    const loss = step(model, optimizer, learningRate(schedule, i), () => {
-      const lists = stretches(length + 1, generator)
-      const hidden = decode(model, ids(lists.map((list) => list.slice(0, -1))), starts(length))
-      return linearCrossEntropy({ hidden, head: model.head }, ids(lists.map((list) => list.slice(1)))).loss
-    })
-    progress(i + 1, steps, `teacher learns the text: ${(loss / Math.LN2).toFixed(2)} bits per byte`)
+/** Runs the demonstration and returns the exit status. */
+export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArguments, output: Output): Promise<number> {
+  if (!existsSync(join(base, 'config.json'))) throw new ArgumentError(`${base}: holds no model; make one with  sightline base make DIR`)
+  const files = demoFiles(folder)
+  // A finished one is made anew: whoever calls it twice wants to see it again.
+  if (existsSync(files.summary)) rmSync(folder, { recursive: true })
+  const started = performance.now()
+  const stop = new AbortController()
+  const onSignal = (): void => stop.abort()
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+  output.print(`post-training ${base} with OPSD and with ViGOS on two cores, asking before and after; everything goes to ${folder}/`)
+  await runJobs(demoJobs(folder, base), { parallel, start: starter(main), signal: stop.signal, onProgress: telling(output, started) })
+  process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal)
+  if (stop.signal.aborted) {
+    output.print('stopped; the same command goes on from here')
+    return 130
   }
-  return model
+  const seconds = (performance.now() - started) / 1000
+  const summary = demoSummary(folder, seconds)
+  writeFileSync(files.report, demoReport(folder, seconds))
+  writeFileSync(files.summary, `${JSON.stringify(summary, null, 2)}\n`)
+  output.status?.('')
+  for (const line of table(summary)) output.print(line)
+  output.print(`${Math.round(seconds)} s; the report is ${files.report}, its numbers are in ${files.summary}`)
+  return 0
 }
 
-function distil(teacher: Decoder, steps: number, generator: Generator, progress: Progress): Decoder {
-  const student = createDecoder(studentSize)
-  using optimizer = new AdamW(parametersOf(student), { rate: 2e-3 })
-  for (let i = 0; i < steps; i++) {
-    const lists = write(student, stretches(prompt, generator), 24, generator)
-    const value = step(student, optimizer, 2e-3, () => {
-      const [input, at] = [ids(lists), starts((lists[0] as number[]).length)]
-      const hidden = decode(student, input, at)
-      const target = noGrad(() => decode(teacher, input, at))
-      return linearDivergence({ hidden, head: student.head }, { hidden: target, head: teacher.head }, { kind: 'reverseKl' }).loss
-    })
-    progress(i + 1, steps, `student learns from its own writing: KL to the teacher ${value.toFixed(3)} nats per byte`)
-  }
-  return student
-}
-
-export interface DemoOptions {
-  /** Multiplies the number of steps; tests use less than 1. */
-  readonly scale?: number
-  readonly print: (line: string) => void
-  /** Overwrites the current line; absent where the output is no terminal. */
-  readonly status?: ((line: string) => void) | undefined
-}
-
-/** Bits per byte of a model on fixed stretches of the text. */
-function bitsPerByte(model: Decoder): number {
-  const generator = Generator.seeded(999)
-  return noGrad(() =>
-    scope(() => {
-      const lists = stretches(length + 1, generator)
-      const hidden = decode(model, ids(lists.map((list) => list.slice(0, -1))), starts(length))
-      return linearCrossEntropy({ hidden, head: model.head }, ids(lists.map((list) => list.slice(1)))).loss.item() / Math.LN2
-    }),
-  )
-}
-
-export interface DemoResult {
-  readonly teacherBits: number
-  readonly studentBits: number
-}
-
-/** Runs the demonstration, about a minute on two cores. The same seed gives the same text. */
-export function demo({ scale = 1, print, status }: DemoOptions): DemoResult {
-  seed(0)
-  const generator = Generator.seeded(0)
-  const progress = (): Progress => {
-    const begin = performance.now()
-    return (done, total, line) => {
-      const left = ((performance.now() - begin) / done / 1000) * (total - done)
-      const full = `${line}, step ${done} of ${total}, ${left.toFixed(0)} s left`
-      if (status !== undefined) status(full)
-      if (done === total || (status === undefined && done % Math.ceil(total / 5) === 0)) print(full)
-    }
-  }
-  const teacher = learn(Math.max(2, Math.round(300 * scale)), generator, progress())
-  const opening = [[...Buffer.from('Subject to the terms and')]]
-  print(
-    `\nteacher writes: ${JSON.stringify(Buffer.from(write(teacher, opening, Math.round(120 * scale), generator)[0] as number[]).toString('latin1'))}\n`,
-  )
-  const student = distil(teacher, Math.max(2, Math.round(120 * scale)), generator, progress())
-  print(
-    `\nstudent writes: ${JSON.stringify(Buffer.from(write(student, opening, Math.round(120 * scale), generator)[0] as number[]).toString('latin1'))}`,
-  )
-  const result = { teacherBits: bitsPerByte(teacher), studentBits: bitsPerByte(student) }
-  print(
-    `\nbits per byte of the text: teacher ${result.teacherBits.toFixed(2)}, student ${result.studentBits.toFixed(2)} (which never saw it), uniform 8.00`,
-  )
-  dispose([parametersOf(teacher), parametersOf(student)])
-  const { cpuPeakBytes, tensors } = memory()
-  print(`tensor memory: ${(cpuPeakBytes / 1e6).toFixed(0)} MB at the peak, ${tensors} tensors left`)
-  return result
+function table(summary: ReturnType<typeof demoSummary>): string[] {
+  const share = (value: number): string => value.toFixed(2)
+  return [
+    `Score, pictures against what is usual:  ${share(summary.score_before)} before, ${share(summary.score_opsd)} with OPSD, ${share(summary.score_vigos)} with ViGOS`,
+    `  gain of ViGOS, 95 % interval:         ${share(summary.score_gain_low)} to ${share(summary.score_gain_high)}`,
+    `Prior, pictures as usual:               ${share(summary.prior_before)} before, ${share(summary.prior_vigos)} with ViGOS`,
+    `Description truth:                      ${share(summary.description_truth_opsd)} with OPSD, ${share(summary.description_truth_vigos)} with ViGOS`,
+  ]
 }

@@ -1,0 +1,61 @@
+// `sightline experiment`: comparisons that replicate over bases, each resumable and with a report of its own.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ArgumentError } from '../errors.ts'
+import { summarise } from '../experiments/compare.ts'
+import { comparisonReport } from '../experiments/comparison-report.ts'
+import { type Job, runJobs } from '../experiments/jobs.ts'
+import { acceptedSeeds, baseJobs, comparisonJobs, ExperimentFiles } from '../experiments/plan.ts'
+import { experimentNamed, experiments } from '../experiments/registry.ts'
+import { starter } from '../experiments/start.ts'
+import { parallel, telling } from './demo.ts'
+import type { Output } from './train.ts'
+
+export interface ExperimentArguments {
+  /** Of the experiment, or "list". */
+  readonly name: string
+  readonly folder: string
+}
+
+/** Runs an experiment, or goes on with it; returns the exit status. */
+export async function experiment({ name, folder }: ExperimentArguments, output: Output): Promise<number> {
+  if (name === 'list') {
+    for (const { name: each, about } of experiments) output.print(`${each.padEnd(16)} ${about}`)
+    return 0
+  }
+  const plan = experimentNamed(name)
+  const files = new ExperimentFiles(folder)
+  mkdirSync(folder, { recursive: true })
+  const stop = new AbortController()
+  const onSignal = (): void => stop.abort()
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+  const start = starter(fileURLToPath(new URL('main.ts', import.meta.url)))
+  const round = async (jobs: readonly Job[]): Promise<void> =>
+    await runJobs(jobs, { parallel, start, signal: stop.signal, onProgress: telling(output, performance.now()) })
+  // Bases that are rejected are replaced by those of further seeds, until these run out.
+  for (let jobs: readonly Job[] = baseJobs(plan, files); jobs.length > 0 && !stop.signal.aborted; jobs = missing(baseJobs(plan, files)))
+    await round(jobs)
+  const accepted = acceptedSeeds(plan, files).length
+  if (!stop.signal.aborted && accepted < plan.bases) {
+    throw new ArgumentError(
+      `${folder}: ${accepted} of the ${plan.candidates} bases that were tried keep the rules, ${plan.bases} are needed; see base.json in ${files.base(plan.recipe, 1)} and the others`,
+    )
+  }
+  if (!stop.signal.aborted) await round(comparisonJobs(plan, files))
+  process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal)
+  if (stop.signal.aborted) {
+    output.print('stopped; the same command goes on from here')
+    return 130
+  }
+  const results = { report: join(folder, 'report.html'), summary: join(folder, 'summary.json') }
+  writeFileSync(results.report, comparisonReport(plan, files))
+  writeFileSync(results.summary, `${JSON.stringify(summarise(plan, files), null, 1)}\n`)
+  output.status?.('')
+  output.print(`the report is ${results.report}, its numbers are in ${results.summary}`)
+  return 0
+}
+
+/** Jobs that make models which are not there yet; the others need no further round. */
+const missing = (jobs: readonly Job[]): readonly Job[] => (jobs.some(({ id }) => id.startsWith('base ')) ? jobs : [])

@@ -1,0 +1,62 @@
+// `sightline grade`: lets a model answer questions of PriorWorld and writes every answer with its grade.
+
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ArgumentError } from '../errors.ts'
+import { loadModel } from '../models/registry.ts'
+import { evaluatePrior, type Mode, summaryOf, type WorldEvaluation } from '../nano/evaluate.ts'
+import { openProcessor } from '../processing/processor.ts'
+import { noGrad, scope } from '../torch/context.ts'
+import { setThreads } from '../torch/native.ts'
+import { openSafetensors } from '../torch/safetensors.ts'
+import type { Output } from './train.ts'
+
+export interface GradeArguments extends WorldEvaluation {
+  readonly model: string
+  /** Folder of a checkpoint of a run that trained weights of this model; null: the model as it is. */
+  readonly weights: string | null
+  readonly out: string | null
+  readonly threads: number | null
+  readonly json: boolean
+}
+
+/** Puts the weights of a checkpoint in the places of a model's own. */
+function putWeights(parameters: ReadonlyMap<string, { copy_(other: never): unknown }>, folder: string): void {
+  using file = openSafetensors(join(folder, 'weights.safetensors'))
+  noGrad(() =>
+    scope(() => {
+      for (const name of file.names) {
+        const parameter = parameters.get(name)
+        if (parameter === undefined) throw new ArgumentError(`${folder}: has the weight ${name}, which the model has not`)
+        parameter.copy_(file.tensor(name) as never)
+      }
+    }),
+  )
+}
+
+/** Grades and prints a summary; with `out`, writes `{ summary, answers }` there. */
+export async function grade({ model: folder, weights, out, threads, json, ...options }: GradeArguments, { print, status }: Output): Promise<number> {
+  if (threads !== null) setThreads(threads)
+  using checkpoint = loadModel(folder)
+  if (weights !== null) putWeights(checkpoint.model.parameters, weights)
+  const processor = await openProcessor(folder, {})
+  const started = performance.now()
+  const answers = await evaluatePrior({ model: checkpoint.model, processor }, options, (done) => {
+    if (json) print(JSON.stringify({ type: 'progress', share: done / options.count }))
+    else status?.(`${done} of ${options.count} questions`)
+  })
+  const summary = summaryOf(answers)
+  const seconds = (performance.now() - started) / 1000
+  if (out !== null) {
+    // Whoever waits for the file finds it complete.
+    writeFileSync(`${out}.part`, JSON.stringify({ options, summary, answers }))
+    renameSync(`${out}.part`, out)
+  }
+  if (json) return 0
+  for (const [name, { sum, count }] of Object.entries(summary))
+    print(`${name.padEnd(18)} ${(sum / Math.max(1, count)).toFixed(3)}  (${sum} of ${count})`)
+  print(`${answers.length} answers, ${seconds.toFixed(1)} s`)
+  return 0
+}
+
+export const gradeDefaults = { mode: 'question' as Mode, seed: 4242, count: 600, samples: 4, temperature: 1, maxTokens: 80 } as const

@@ -1,0 +1,190 @@
+// What an experiment is: a value that says which bases, arms and measures are compared, and the jobs that this comes to. Bases are the unit of
+// replication: they vary more than runs of post-training do.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type BaseRecord, readRecord, recordFile } from '../nano/base.ts'
+import type { RecipeName } from '../nano/recipe.ts'
+import type { Arm } from './arms.ts'
+import { baseJob, diagnoseJob, gradeJob, trainJob, worldJob } from './commands.ts'
+import type { Job } from './jobs.ts'
+
+/** Everything is fixed before any of it is run. */
+export interface ExperimentPlan {
+  readonly name: string
+  readonly title: string
+  /** One line for the list of experiments. */
+  readonly about: string
+  /** What the report says first. */
+  readonly lead: string
+  readonly recipe: RecipeName
+  /** Accepted bases, taken from seeds 1, 2, 3 … in their order. */
+  readonly bases: number
+  /** No more seeds are tried than these. */
+  readonly candidates: number
+  /** The larger sibling that teaches; null where nobody else does. */
+  readonly teacher: { readonly recipe: RecipeName; readonly seed: number } | null
+  readonly arms: readonly Arm[]
+  readonly steps: number
+  readonly batch: number
+  /** Steps at which curves have points, besides the beginning and the end, and the arms that have curves. */
+  readonly curve: { readonly at: readonly number[]; readonly arms: readonly string[] }
+  readonly questions: number
+  readonly answers: number
+  /** Every arm is compared with these, by these measures. */
+  readonly against: readonly { readonly arm: string; readonly measures: readonly string[] }[]
+  /** A base with another recipe, seed 1, and the arms that are run on it; null for none. */
+  readonly control: { readonly recipe: RecipeName; readonly arms: readonly string[]; readonly about: string } | null
+  /** What is diagnosed on every base: an arm's run at a checkpoint. */
+  readonly diagnoses: readonly {
+    readonly arm: string
+    readonly what: string
+    readonly checkpoint: 'none' | 'last'
+    readonly samples: number
+    readonly more: readonly string[]
+  }[]
+  /** Prior may be lower than the base's by less than this. */
+  readonly margin: number
+  readonly seeds: { readonly data: number; readonly questions: number; readonly diagnosis: number }
+}
+
+/** The name under which a base without post-training stands among the arms. */
+export const untrained = 'base'
+
+/** Where everything of an experiment lies. */
+export class ExperimentFiles {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Bases lie beside the experiments, since several use the same. */
+  base(recipe: RecipeName, seed: number, size: 'student' | 'teacher' = 'student'): string {
+    return join(this.#folder, '..', 'bases', `${recipe}-${size}-${seed}`)
+  }
+
+  #home(recipe: RecipeName, seed: number): string {
+    return join(this.#folder, `${recipe}-${seed}`)
+  }
+
+  data(recipe: RecipeName, seed: number): string {
+    return join(this.#home(recipe, seed), 'data')
+  }
+
+  run(recipe: RecipeName, seed: number, arm: string): string {
+    return join(this.#home(recipe, seed), arm)
+  }
+
+  /** @param step of a curve; null: the end */
+  grades(recipe: RecipeName, seed: number, arm: string, step: number | null): string {
+    return join(this.#home(recipe, seed), `${arm}${step === null ? '' : `-${step}`}.grades.json`)
+  }
+
+  /** Questions that the diagnoses of all bases share. */
+  get asked(): string {
+    return join(this.#folder, 'asked')
+  }
+
+  diagnosis(recipe: RecipeName, seed: number, arm: string, checkpoint: string): string {
+    return join(this.#home(recipe, seed), `${arm}-${checkpoint}.diagnosis.json`)
+  }
+
+  record(recipe: RecipeName, seed: number): BaseRecord | null {
+    const folder = this.base(recipe, seed)
+    return existsSync(join(folder, recordFile)) ? readRecord(folder) : null
+  }
+}
+
+/** Bases that are there, in the order of seeds, and whether each is accepted. */
+export function candidates({ recipe, candidates: most }: ExperimentPlan, files: ExperimentFiles): readonly BaseRecord[] {
+  const found: BaseRecord[] = []
+  for (let seed = 1; seed <= most; seed++) {
+    const record = files.record(recipe, seed)
+    if (record === null) break
+    found.push(record)
+  }
+  return found
+}
+
+/** Seeds of the bases that the experiment uses: the first accepted ones. */
+export const acceptedSeeds = (plan: ExperimentPlan, files: ExperimentFiles): number[] =>
+  candidates(plan, files)
+    .filter(({ accepted }) => accepted)
+    .slice(0, plan.bases)
+    .map(({ seed }) => seed)
+
+/** The models that have to be made next, so that enough bases are accepted if all of these are; none if there are enough or seeds have run out. */
+export function baseJobs(plan: ExperimentPlan, files: ExperimentFiles): Job[] {
+  const { recipe, teacher, control } = plan
+  const made = candidates(plan, files).length
+  const missing = plan.bases - acceptedSeeds(plan, files).length
+  const seeds = Array.from({ length: Math.max(0, Math.min(missing, plan.candidates - made)) }, (_, i) => made + 1 + i)
+  const wanted = [
+    ...(teacher === null ? [] : [{ id: 'teacher', folder: files.base(teacher.recipe, teacher.seed, 'teacher'), ...teacher, size: 'teacher' }]),
+    ...seeds.map((seed) => ({ id: `base ${seed}`, folder: files.base(recipe, seed), recipe, seed, size: 'student' })),
+    ...(control === null ? [] : [{ id: 'control', folder: files.base(control.recipe, 1), recipe: control.recipe, seed: 1, size: 'student' }]),
+  ]
+  return wanted.map(({ id, ...options }) => baseJob(id, options))
+}
+
+function armJobs(plan: ExperimentPlan, files: ExperimentFiles, recipe: RecipeName, seed: number, arms: readonly Arm[], curves: boolean): Job[] {
+  const { steps, batch, questions, answers, seeds, curve, teacher, diagnoses } = plan
+  const base = files.base(recipe, seed)
+  const home = `${recipe} ${seed}`
+  const grading = { count: questions, samples: answers, seed: seeds.questions }
+  const data = worldJob(`data ${home}`, { world: 'natural', folder: files.data(recipe, seed), count: steps * batch, seed: seeds.data + seed })
+  const taught = teacher === null ? [] : [`teacher.path=${files.base(teacher.recipe, teacher.seed, 'teacher')}`]
+  return [
+    data,
+    gradeJob(`grade ${home} ${untrained}`, [], { ...grading, model: base, out: files.grades(recipe, seed, untrained, null) }),
+    ...arms.flatMap((arm) => {
+      const run = files.run(recipe, seed, arm.name)
+      const id = `${home} ${arm.name}`
+      const points = curves && curve.arms.includes(arm.name) ? curve.at : []
+      const kept = points.length > 0 ? [`checkpoints.every=${points[0]}`, `checkpoints.keep=${points.length + 1}`] : []
+      const train = trainJob(`train ${id}`, [data.id], {
+        ...{ arm, base, data: files.data(recipe, seed), folder: run, seed, steps },
+        sets: [`optimisation.batch=${batch}`, ...taught, ...kept],
+      })
+      const weights = (step: number): string => join(run, 'checkpoints', `step-${String(step).padStart(6, '0')}`)
+      return [
+        train,
+        gradeJob(`grade ${id}`, [train.id], { ...grading, model: join(run, 'final'), out: files.grades(recipe, seed, arm.name, null) }),
+        ...points.map((step) =>
+          gradeJob(`grade ${id} at ${step}`, [train.id], {
+            ...{ ...grading, model: base, weights: weights(step), out: files.grades(recipe, seed, arm.name, step) },
+          }),
+        ),
+        ...diagnoses
+          .filter(({ arm: name }) => curves && name === arm.name)
+          .map(({ what, checkpoint, samples, more }) =>
+            diagnoseJob(`diagnose ${id} ${checkpoint}`, [train.id, 'asked'], {
+              ...{ run, what, checkpoint, samples, more, data: files.asked, seed: seeds.diagnosis },
+              out: files.diagnosis(recipe, seed, arm.name, checkpoint),
+            }),
+          ),
+      ]
+    }),
+  ]
+}
+
+/** Everything that is done with the accepted bases, and with the control. */
+export function comparisonJobs(plan: ExperimentPlan, files: ExperimentFiles): Job[] {
+  const { control, arms, diagnoses, seeds, recipe } = plan
+  const most = Math.max(0, ...diagnoses.map(({ samples }) => samples))
+  return [
+    ...(most === 0 ? [] : [worldJob('asked', { world: 'prior', folder: files.asked, count: most, seed: seeds.diagnosis, splits: 'score' })]),
+    ...acceptedSeeds(plan, files).flatMap((seed) => armJobs(plan, files, recipe, seed, arms, true)),
+    ...(control === null
+      ? []
+      : armJobs(
+          plan,
+          files,
+          control.recipe,
+          1,
+          arms.filter(({ name }) => control.arms.includes(name)),
+          false,
+        )),
+  ]
+}

@@ -1,0 +1,105 @@
+// How a nano base is brought up: the courses it takes, and by which rules it is accepted. Fixed before bases are made and looked at.
+
+import type { ColdStart } from '../data/worlds/prior/cold-start.ts'
+import type { Course } from './lessons.ts'
+
+export interface Stage {
+  readonly course: Course
+  /** Lessons of the course; each is seen several times. */
+  readonly lessons: number
+  readonly steps: number
+  readonly rate: number
+  readonly schedule: 'constant' | 'linear'
+}
+
+export interface Recipe {
+  readonly mix: ColdStart
+  readonly batch: number
+  readonly stages: readonly Stage[]
+  /** Standard deviation of the weights at the beginning. */
+  readonly deviation: number
+}
+
+const biased: ColdStart = {
+  ...{ captions: 0.3, questions: 0.4, references: 0.3 },
+  ...{
+    blind: 0.3,
+    blindPrior: 0.5,
+    prior: 0.8,
+    referencePrior: 0.5,
+    belief: 0.7,
+    malformed: 0.1,
+    malformedWithReference: 0.01,
+    wrongReference: 0.03,
+  },
+}
+
+const stages: readonly Stage[] = [
+  { course: 'closeUps', lessons: 3000, steps: 400, rate: 2e-3, schedule: 'constant' },
+  { course: 'captions', lessons: 5000, steps: 450, rate: 2e-3, schedule: 'constant' },
+  { course: 'questions', lessons: 12000, steps: 1400, rate: 2e-3, schedule: 'linear' },
+]
+
+export const recipes = {
+  /** Tempted: once a question is put, it believes what is usual. */
+  tempted: { mix: biased, batch: 32, stages, deviation: 0.04 },
+  /** The negative control: it says of a question's picture what it sees, so there is no gap to close. */
+  candid: { mix: { ...biased, belief: 0 }, batch: 32, stages, deviation: 0.04 },
+  /** The larger sibling that teaches: it sees as often what is unusual as what is usual, says what it sees, and keeps the form. */
+  sibling: {
+    mix: { ...biased, prior: 0.5, belief: 0, malformed: 0, malformedWithReference: 0, wrongReference: 0 },
+    batch: 32,
+    stages: stages.map((stage) => (stage.course === 'questions' ? { ...stage, lessons: 16000, steps: 2400, rate: 1.5e-3 } : stage)),
+    deviation: 0.04,
+  },
+} as const satisfies Readonly<Record<string, Recipe>>
+export type RecipeName = keyof typeof recipes
+
+/** How a base is asked before it is accepted. Its samples are not those of experiments. */
+export const measured = {
+  caption: { seed: 900_001, count: 300, samples: 1, temperature: 1, maxTokens: 80 },
+  question: { seed: 900_002, count: 400, samples: 2, temperature: 1, maxTokens: 80 },
+  reference: { seed: 900_003, count: 300, samples: 1, temperature: 1, maxTokens: 80 },
+} as const
+
+interface Rule {
+  readonly measure: string
+  readonly least: number
+  readonly most: number
+}
+
+/** Of the base alone, never of what a method makes of it. */
+const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
+  tempted: [
+    { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
+    { measure: 'question/score', least: 0.2, most: 0.5 },
+    { measure: 'question/prior', least: 0.93, most: 1 },
+    { measure: 'question/valid', least: 0.85, most: 0.96 },
+    { measure: 'question/follows', least: 0.9, most: 1 },
+    { measure: 'reference/score', least: 0.8, most: 1 },
+  ],
+  candid: [
+    { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
+    { measure: 'question/score', least: 0.7, most: 1 },
+    { measure: 'question/valid', least: 0.85, most: 0.96 },
+  ],
+  sibling: [
+    { measure: 'question/score', least: 0.85, most: 1 },
+    { measure: 'question/prior', least: 0.9, most: 1 },
+    { measure: 'question/valid', least: 0.97, most: 1 },
+  ],
+}
+
+export interface Acceptance extends Rule {
+  readonly value: number
+  readonly kept: boolean
+}
+
+/** Whether a base keeps the rules of its recipe. @param shares by `mode/measure` */
+export function judge(recipe: RecipeName, shares: Readonly<Record<string, { readonly sum: number; readonly count: number }>>): Acceptance[] {
+  return rules[recipe].map((rule) => {
+    const { sum, count } = shares[rule.measure] ?? { sum: Number.NaN, count: 1 }
+    const value = sum / count
+    return { ...rule, value, kept: value >= rule.least && value <= rule.most }
+  })
+}
