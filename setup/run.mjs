@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { runEnvironment } from './environment.mjs'
 import { findLibtorch, waysToGetTorch } from './libtorch.mjs'
 import { buildAddon, root } from './native.mjs'
+import { start } from './start.mjs'
 
 const started = Date.now()
 let worked = false
@@ -75,9 +76,9 @@ function ensureEngine() {
 }
 
 /** Runs one step and ends with its exit code if that is not 0. */
-function step(/** @type {string} */ command, /** @type {string[]} */ args) {
-  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: runEnvironment() })
-  if (done.status !== 0) process.exit(done.status ?? 1)
+async function step(/** @type {string} */ command, /** @type {string[]} */ args) {
+  const status = await start(command, args, { cwd: root, env: runEnvironment() })
+  if (status !== 0) process.exit(status)
 }
 
 const [, , ...words] = process.argv
@@ -94,13 +95,13 @@ const biome = join(root, `node_modules/@biomejs/cli-linux-${process.arch}/biome`
 while (words[0]?.startsWith('--')) {
   const option = words.shift()
   if (option === '--checks') {
-    step(biome, ['ci', '--error-on-warnings', '.'])
-    step(ownNode, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'])
+    await step(biome, ['ci', '--error-on-warnings', '.'])
+    await step(ownNode, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'])
   } else if (option === '--format') {
-    step(biome, ['check', '--write', '.'])
+    await step(biome, ['check', '--write', '.'])
   } else if (option === '--test') {
     const chosen = words.splice(0)
-    step(ownNode, ['--test', '--test-reporter=spec', ...(chosen.length > 0 ? chosen : ['test/**/*.test.ts'])])
+    await step(ownNode, ['--test', '--test-reporter=spec', ...(chosen.length > 0 ? chosen : ['test/**/*.test.ts'])])
   } else stop(`unknown option ${option}`)
 }
-if (words.length > 0) step(ownNode, words)
+if (words.length > 0) await step(ownNode, words)

@@ -30,5 +30,8 @@ export class ArgumentError extends SightlineError {}
 /** A file that is truncated, lies about its contents, or cannot be read. The message names file, entry and reason. */
 export class FileFormatError extends SightlineError {}
 
+/** A computation gave numbers that are not finite. */
+export class NotFiniteError extends SightlineError {}
+
 /** A file could not be written: the disk is full, or the folder may not be written. */
 export class StorageError extends SightlineError {}

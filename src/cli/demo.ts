@@ -67,7 +67,7 @@ export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArg
 }
 
 function table(summary: ReturnType<typeof demoSummary>): string[] {
-  const share = (value: number): string => value.toFixed(2)
+  const share = (value: number | null): string => value?.toFixed(2) ?? '–'
   return [
     `Score, pictures against what is usual:  ${share(summary.score_before)} before, ${share(summary.score_opsd)} with OPSD, ${share(summary.score_vigos)} with ViGOS`,
     `  gain of ViGOS, 95 % interval:         ${share(summary.score_gain_low)} to ${share(summary.score_gain_high)}`,

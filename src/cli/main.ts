@@ -24,17 +24,37 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --rank N                of the LoRA adapter to plan for (64)   --context N   tokens of a training step (4096)
   sightline train CONFIG      trains as a configuration says: a YAML file, or the name of one that comes with Sightline
       --set PATH=VALUE        a change of it, such as optimisation.rate=1e-5; several are allowed
-      --resume                goes on with the run in its folder, if there is one; CONFIG may be that folder
-      --quiet  --json         nothing but errors; one line of JSON for each step
+      --resume                goes on with the run in its folder, if there is one; CONFIG may be that folder, and --set what may change then
+      --quiet  --json         nothing but errors; one line of JSON for each step and each other event
                               exit status: 0 finished, 3 diverged, 130 stopped by a signal (and saved)
   sightline config CONFIG     a configuration complete with defaults and help; --set as above
       --list  --schema        the configurations that come with Sightline; JSON Schema for editors
+  sightline world make NAME --out DIR
+                              draws pictures and questions: prior, natural, blind; see  sightline world list
+      --count N  --seed N  --tasks A,B  --splits A,B  --pixels N  --format jsonl|parquet
+  sightline base make DIR     brings up a nano model from random weights (minutes); goes on where it was stopped
+      --family qwen2_5_vl|qwen3_vl   --size student|teacher   --recipe tempted|candid|sibling   --seed N
+  sightline base check DIR    holds one against the rules by which bases are accepted (exit status 4: broken)
+  sightline grade --model DIR how a nano model answers questions of PriorWorld
+      --weights DIR           with the weights of a checkpoint of a run
+      --mode question|reference|caption   --count N   --samples N   --seed N   --temperature X
+      --out FILE              every answer with its grade, as JSON
+  sightline experiment NAME [DIR]
+                              a comparison that replicates over bases, with a report; goes on where it was stopped; list: all
+  sightline diagnose RUN --out FILE
+                              what moves the teachers and where the gradients point (docs/diagnostics.md)
+      --what palr,dependency,geometry,dynamics   --checkpoint best|last|STEP|none   --data SOURCE   --samples N
+      --seed N  --wrong N  --cap NATS  --above LOSS  --batches N
   sightline doctor [--json]   what was found (libtorch, BLAS, threads, CUDA), what is missing, and a self-test
-  sightline demo              the engine at work: a small decoder learns a text and teaches a smaller one (a minute)
+  sightline demo [DIR]        the main job on a nano model: asked, post-trained with OPSD and ViGOS, asked again; a report (minutes)
+      --base DIR              another base than the stored one
   sightline --version
 `
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`)
+/** Whether somebody still reads what is printed, and whether the command ends when nobody does. */
+const reader = { there: true, needed: true }
+const write = (text: string): void => void (reader.there && process.stdout.write(text))
+const print = (line: string): void => write(`${line}\n`)
 
 type Options = NonNullable<ParseArgsConfig['options']>
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
@@ -75,7 +95,7 @@ function oneOf<T extends string>(values: Values, name: string, allowed: readonly
 function watched(): { readonly print: (line: string) => void; readonly status: ((line: string) => void) | undefined } {
   if (!process.stdout.isTTY) return { print, status: undefined }
   const clear = '\r\x1b[2K'
-  return { print: (line) => print(clear + line), status: (line) => void process.stdout.write(clear + line.slice(0, process.stdout.columns - 1)) }
+  return { print: (line) => print(clear + line), status: (line) => write(clear + line.slice(0, process.stdout.columns - 1)) }
 }
 
 const listOf = (values: Values, name: string): string[] => (values[name] ?? []) as string[]
@@ -107,7 +127,7 @@ const commands: { readonly [name: string]: Command } = {
           sampling: Object.fromEntries(given),
           json: values['json'] === true,
         },
-        (piece) => void process.stdout.write(piece),
+        write,
       )
     },
   },
@@ -123,6 +143,7 @@ const commands: { readonly [name: string]: Command } = {
     run: async (values, [config]) => {
       if (values['quiet'] === true && values['json'] === true) throw new ArgumentError('--quiet and --json: give one of the two')
       const show = values['json'] === true ? 'json' : values['quiet'] === true ? 'nothing' : 'line'
+      reader.needed = false
       const { trainCommand } = await import('./train.ts')
       return await trainCommand({ config: config as string, sets: listOf(values, 'set'), resume: values['resume'] === true, show }, watched())
     },
@@ -135,24 +156,114 @@ const commands: { readonly [name: string]: Command } = {
       return config({ config: name, sets: listOf(values, 'set'), schema: values['schema'] === true, list: values['list'] === true }, print)
     },
   },
+  world: {
+    positionals: [1, 2],
+    options: { out: text, count: text, seed: text, tasks: text, splits: text, pixels: text, format: text },
+    run: async (values, [action, name]) => {
+      const { worldCommand } = await import('./world.ts')
+      const optional = (option: string): string | undefined => values[option] as string | undefined
+      const number = (option: string): number | undefined => numberOf(values, option)
+      return await worldCommand(
+        {
+          ...{ action: action as string, name, out: optional('out'), tasks: optional('tasks'), splits: optional('splits') },
+          ...{ count: number('count'), seed: number('seed'), pixels: number('pixels'), format: oneOf(values, 'format', ['jsonl', 'parquet']) },
+        },
+        watched(),
+      )
+    },
+  },
+  base: {
+    positionals: 2,
+    options: { family: text, size: text, recipe: text, seed: text, json: flag },
+    run: async (values, [action, folder]) => {
+      const { checkBaseCommand, makeBaseCommand } = await import('./base.ts')
+      if (action === 'check') return await checkBaseCommand(folder as string, watched())
+      if (action !== 'make') throw new ArgumentError(`sightline base ${action}: expected "make DIR" or "check DIR"`)
+      const options = {
+        family: oneOf(values, 'family', ['qwen2_5_vl', 'qwen3_vl']) ?? 'qwen2_5_vl',
+        size: oneOf(values, 'size', ['student', 'teacher']) ?? 'student',
+        recipe: oneOf(values, 'recipe', ['tempted', 'candid', 'sibling']) ?? 'tempted',
+        seed: numberOf(values, 'seed') ?? 0,
+      } as const
+      return await makeBaseCommand(folder as string, options, { ...watched(), json: values['json'] === true })
+    },
+  },
+  grade: {
+    positionals: 0,
+    options: {
+      ...{ model: text, weights: text, mode: text, count: text, samples: text, seed: text, temperature: text, out: text },
+      threads: text,
+      json: flag,
+    },
+    run: async (values) => {
+      const { grade, gradeDefaults } = await import('./grade.ts')
+      const number = (name: keyof typeof gradeDefaults): number => numberOf(values, name) ?? (gradeDefaults[name] as number)
+      return await grade(
+        {
+          ...{
+            model: required(values, 'model'),
+            weights: (values['weights'] as string | undefined) ?? null,
+            out: (values['out'] as string | undefined) ?? null,
+          },
+          ...{ mode: oneOf(values, 'mode', ['question', 'reference', 'caption']) ?? gradeDefaults.mode, maxTokens: gradeDefaults.maxTokens },
+          ...{ count: number('count'), samples: number('samples'), seed: number('seed'), temperature: number('temperature') },
+          ...{ threads: numberOf(values, 'threads') ?? null, json: values['json'] === true },
+        },
+        watched(),
+      )
+    },
+  },
+  diagnose: {
+    positionals: 1,
+    options: {
+      ...{ set: texts, what: text, checkpoint: text, samples: text, out: text, seed: text, data: text },
+      ...{ wrong: text, cap: text, above: text, batches: text },
+    },
+    run: async (values, [target]) => {
+      const { diagnoseCommand, diagnoseDefaults: defaults } = await import('./diagnose.ts')
+      const optional = (name: string): string | undefined => values[name] as string | undefined
+      const number = (name: string): number | undefined => numberOf(values, name)
+      return await diagnoseCommand(
+        {
+          ...{ target: target as string, sets: listOf(values, 'set'), what: optional('what') ?? defaults.what, checkpoint: optional('checkpoint') },
+          ...{ samples: number('samples') ?? defaults.samples, data: optional('data'), out: required(values, 'out'), seed: number('seed') },
+          ...{ wrong: number('wrong') ?? defaults.wrong, cap: number('cap'), above: number('above'), batches: number('batches') ?? defaults.batches },
+        },
+        watched(),
+      )
+    },
+  },
+  experiment: {
+    positionals: [1, 2],
+    options: {},
+    run: async (_, [name, folder]) => {
+      const { experiment } = await import('./experiment.ts')
+      return await experiment({ name: name as string, folder: folder ?? `experiments/${name}` }, watched())
+    },
+  },
   doctor: {
     positionals: 0,
     options: { json: flag },
     run: async ({ json }) => (await import('./doctor.ts')).doctor({ json: json === true }, print),
   },
   demo: {
-    positionals: 0,
-    options: {},
-    run: async () => {
+    positionals: [0, 1],
+    options: { base: text },
+    run: async (values, [folder]) => {
       const { demo } = await import('./demo.ts')
-      demo(watched())
-      return 0
+      return await demo({ folder: folder ?? 'demo', base: values['base'] as string | undefined }, watched())
     },
   },
 }
 
 /** A mistake on the command line: the message, the help and exit status 2. */
 class UsageError extends Error {}
+
+/** The part of the help that is about a command; all of it where there is no such part. */
+function helpOf(name: string | undefined): string {
+  const parts = help.split(/\n(?= {2}sightline )/).filter((part) => part.startsWith(`  sightline ${name} `))
+  return parts.length === 0 ? help : parts.join('\n')
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
@@ -161,7 +272,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   if (name === undefined || rest.includes('--help') || ['--help', '-h'].includes(name)) {
-    print(help)
+    print(helpOf(name))
     return name === undefined ? 2 : 0
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -176,10 +287,12 @@ async function main(args: readonly string[]): Promise<number> {
   return await command.run(values, positionals)
 }
 
-// A reader that has seen enough (`| head`) ends the command, as it ends others.
+// A reader that has seen enough (`| head`) ends the command, as it ends others; a run trains on unwatched.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
+  const [first, enough] = [reader.there, error.code === 'EPIPE']
+  reader.there = false
+  if (first && !enough) process.stderr.write(`sightline: nothing more can be printed: ${error.message}\n`)
+  if (reader.needed) process.exit(enough ? 0 : 1)
 })
 
 try {

@@ -32,6 +32,13 @@ export interface Output {
 /** Exit statuses: 0 finished, 1 an error, 2 usage, 3 diverged, 130 stopped by a signal and saved. */
 const exits = { finished: 0, diverged: 3, stopped: 130 } as const
 
+/** What asks a run to stop; SIGHUP comes when the terminal goes away. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Signals within so many milliseconds are one request: a terminal or a scheduler may tell the process, its group and its parent. */
+const together = 500
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 async function configured({ config: name, sets, resume }: TrainArguments): Promise<{ config: Config; method: Method }> {
   if (!isRun(name)) {
     const { config } = readConfig(name, sets)
@@ -62,9 +69,12 @@ function stepLine({ step, total, metrics, seconds, tokens }: Parameters<Watch>[0
   const [hit, seen] = clipped.reduce(([sum, count], [, metric]) => [sum + metric.sum, count + metric.count], [0, 0])
   const parts = [
     `step ${String(step).padStart(String(total).length)}/${total}`,
-    `loss ${ratio(metrics['loss'] ?? { sum: Number.NaN, count: 1 }).toPrecision(3)} (${losses.join(', ')})`,
+    ...(metrics['skipped']?.sum === 1 ? ['skipped'] : []),
+    losses.length === 0
+      ? 'nothing supervised'
+      : `loss ${ratio(metrics['loss'] ?? { sum: Number.NaN, count: 1 }).toPrecision(3)} (${losses.join(', ')})`,
     `valid ${percent(metrics, 'valid')}`,
-    `correct ${percent(metrics, 'correct')}`,
+    ...(metrics['correct'] === undefined ? [] : [`correct ${percent(metrics, 'correct')}`]),
     ...(metrics['validation/correct'] === undefined ? [] : [`validation ${percent(metrics, 'validation/correct')}`]),
     ...(seen > 0 ? [`clipped ${((100 * hit) / seen).toFixed(0)} %`] : []),
     `${(tokens / seconds).toFixed(0)} tokens/s`,
@@ -104,18 +114,30 @@ function looking(say: (line: string) => void, { status }: Output): NonNullable<S
   }
 }
 
+/** What a person should know of an event, in one line; null for what is told otherwise. */
+function newsOf(event: RunEvent): string | null {
+  const first = (text: string): string => text.split('\n', 1)[0] as string
+  if (event.type === 'warning') return `warning: ${first(event.message)}`
+  if (event.type === 'step-skipped') return `step ${event.step} is skipped: ${first(event.reason)}`
+  return event.type === 'row-skipped' && event.step > 0 ? `row ${event.row} is left out: ${first(event.reason)}` : null
+}
+
 /** Trains as the configuration says and returns the exit status. Ctrl-C ends after the step, which is saved; a second one ends at once. */
 export async function trainCommand(args: TrainArguments, output: Output): Promise<number> {
   const { config, method } = await configured(args)
   const { print } = output
   const say = (line: string): void => void (args.show === 'line' && print(line))
   const { env } = process
-  // Of a step the watcher tells more.
-  const tell = (event: RunEvent): void => void (event.type !== 'step' && print(encode(event)))
+  const tell = (event: RunEvent): void => {
+    // Of a step the watcher tells more.
+    if (args.show === 'json' && event.type !== 'step') print(encode(event))
+    const news = newsOf(event)
+    if (news !== null) say(news)
+  }
   await using session = await openSession(config, method, {
     ...{ resume: args.resume, command: process.argv.slice(2) },
     ...(args.show === 'line' && { progress: looking(say, output) }),
-    ...(args.show === 'json' && { onEvent: tell }),
+    onEvent: tell,
     hub: {
       progress: say,
       endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
@@ -125,19 +147,25 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   })
   const count = [...session.trainee.parameters.values()].reduce((sum, { size }) => sum + size, 0)
   say(
-    `${method.name} on ${session.batches.size} samples, ${session.total} steps, ${(count / 1e6).toFixed(2)} M parameters train; run folder ${config.run.folder}`,
+    `${method.name} on ${counted(session.batches.size, 'sample')}, ${counted(session.total, 'step')}, ${(count / 1e6).toFixed(2)} M parameters train; ` +
+      `run folder ${config.run.folder}`,
   )
+  const { length: out } = session.leftOut
+  if (out > 0) say(`${out} of ${counted(session.batches.size + out, 'row')} left out (see ${names.events})`)
   if (session.done > 0) say(`going on after step ${session.done}`)
   for (const change of session.changes) say(`changed: ${change}`)
 
   let { done } = session
   const stop = new AbortController()
+  let asked = 0
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted && performance.now() - asked < together) return
     if (stop.signal.aborted) process.exit(exits.stopped)
+    asked = performance.now()
     say(`${signal}: the run stops after this step and is saved; once more ends it at once`)
     stop.abort()
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  for (const signal of signals) process.on(signal, onSignal)
   try {
     const watch = watcher(args.show, output)
     const end = await train(session, stop.signal, (event) => {
@@ -158,6 +186,6 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     process.stderr.write(`sightline: ${error.message}\n`)
     return exits.diverged
   } finally {
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal)
+    for (const signal of signals) process.removeListener(signal, onSignal)
   }
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import { ArgumentError, FileFormatError } from '../errors.ts'
 import { readTextIfThere } from '../fields.ts'
-import { extendsKey } from './json-schema.ts'
+import { extendsKey, nodeAt } from './json-schema.ts'
 import { isObject, type JsonObject, overlay } from './merge-patch.ts'
 import { nearest, type Problem, problemsOf, valueAt } from './problems.ts'
 import { type Config, configSchema } from './schema.ts'
@@ -57,17 +57,29 @@ function fileOf(name: string, path: string, asked: string): string {
 
 type Failure = new (message: string, options?: ErrorOptions) => FileFormatError | ArgumentError
 
-/** The plain value of a YAML text, with the places of what it holds. */
-function parseYaml(text: string, label: string, failure: Failure): { readonly value: unknown; place(path: readonly PropertyKey[]): string | null } {
+/** Faults of one YAML text that are told; what follows the first is often a consequence. */
+const toldFaults = 5
+
+/** The plain value of a YAML text, with the places of what it holds. @param placed a place in words; lines and columns count from 1 */
+function parseYaml(
+  text: string,
+  label: string,
+  placed: (line: number, column: number) => string,
+  failure: Failure,
+): { readonly value: unknown; place(path: readonly PropertyKey[]): string | null } {
+  if (/[\0\uFFFD]/.test(text)) throw new failure(`${label}: is no text; expected a configuration in YAML`)
   const counter = new LineCounter()
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
   const at = (offset: number): string => {
     const { line, col } = counter.linePos(offset)
-    return `${label}:${line}:${col}`
+    return placed(line, col)
   }
   // A warning is about a tag that means nothing here: what it marks would be read as something else than was meant.
   const faults = [...document.errors, ...document.warnings]
-  if (faults.length > 0) throw new failure(faults.map((fault) => `${at(fault.pos[0])}: no valid YAML: ${fault.message}`).join('\n'))
+  if (faults.length > 0) {
+    const lines = faults.slice(0, toldFaults).map((fault) => `${at(fault.pos[0])}: no valid YAML: ${fault.message}`)
+    throw new failure([...lines, ...(faults.length > toldFaults ? [`and ${faults.length - toldFaults} more`] : [])].join('\n'))
+  }
   const place = (path: readonly PropertyKey[]): string | null => {
     const map = document.getIn(path.slice(0, -1), true)
     const key = isMap(map) ? map.items.find((pair) => String(pair.key) === path.at(-1))?.key : document.getIn(path, true)
@@ -89,7 +101,7 @@ function fileLayers(file: string, within: readonly string[]): Layer[] {
   if (within.some((each) => realpathSync(each) === real)) {
     throw new FileFormatError(`${file}: extends itself: ${[...within, file].join(' → ')}`)
   }
-  const { value, place } = parseYaml(readTextIfThere(file) ?? '', file, FileFormatError)
+  const { value, place } = parseYaml(readTextIfThere(file) ?? '', file, (line, column) => `${file}:${line}:${column}`, FileFormatError)
   if (value !== null && !isObject(value)) {
     throw new FileFormatError(`${file}: the whole is ${JSON.stringify(value).slice(0, 200)}; expected a mapping of fields, such as model: {path: …}`)
   }
@@ -102,13 +114,23 @@ function fileLayers(file: string, within: readonly string[]): Layer[] {
   return [...fileLayers(fileOf(base, path, `${place([extendsKey])}: extends `), [...within, file]), own]
 }
 
+/** Whether a field takes a text and nothing else but null. */
+function takesText(path: readonly string[]): boolean {
+  const node = nodeAt(path)
+  const types = (node?.anyOf ?? [node]).map((each) => each?.type)
+  return types.includes('string') && types.every((type) => type === 'string' || type === 'null')
+}
+
 /** `a.b=c` as a layer; c is YAML, so that `null`, `3`, `[a, b]` and `{c: d}` mean what they mean in a file. */
 function setLayer(set: string): Layer {
   const cut = set.indexOf('=')
   const path = set.slice(0, Math.max(cut, 0)).split('.')
   if (path.some((name) => name === '')) throw new ArgumentError(`--set ${set}: expected PATH=VALUE, such as rollout.topP=0.95`)
   if (path[0] === extendsKey) throw new ArgumentError(`--set ${set}: only a file can extend another; give a file, or the name of the other itself`)
-  const { value } = parseYaml(set.slice(cut + 1), `--set ${set}`, ArgumentError)
+  const raw = set.slice(cut + 1)
+  const placed = (_: number, column: number): string => `--set ${set} (character ${column} of the value)`
+  // The braces of {answer} are meant as they stand where nothing but a text fits.
+  const value = /^\s*[[{]/.test(raw) && takesText(path) ? raw : parseYaml(raw, `--set ${set}`, placed, ArgumentError).value
   const values = path.reduceRight<unknown>((inner, name) => Object.fromEntries([[name, inner]]), value) as JsonObject
   return { values, file: null, place: (other) => (valueAt(values, other) === undefined ? null : `--set ${set}`) }
 }

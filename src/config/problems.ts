@@ -52,11 +52,37 @@ export function nearest(name: string, candidates: readonly string[]): string | n
   return best !== undefined && best.far <= plain(name).length / 3 ? best.candidate : null
 }
 
+/** What fields are called by others (Hugging Face's Trainer and TRL), as `plain` has it. */
+const aliases: Readonly<Record<string, string>> = {
+  lr: 'optimisation.rate',
+  learningrate: 'optimisation.rate',
+  batchsize: 'optimisation.batch',
+  perdevicetrainbatchsize: 'optimisation.batch',
+  maxgradnorm: 'optimisation.maxNorm',
+  numtrainepochs: 'optimisation.epochs',
+  maxsteps: 'optimisation.steps',
+  warmupsteps: 'optimisation.warmup',
+  gradientcheckpointing: 'optimisation.recompute',
+  numgenerations: 'rollout.samples',
+  maxcompletionlength: 'rollout.maxTokens',
+  savesteps: 'checkpoints.every',
+  outputdir: 'run.folder',
+}
+
+/** The fields of the whole configuration that a name may mean: those of the same name, else the one that is spelt most alike. */
+function anywhere(name: string): string[] {
+  const alias = Object.hasOwn(aliases, plain(name)) ? aliases[plain(name)] : undefined
+  if (alias !== undefined) return [alias]
+  const leaf = (path: string): string => path.split('.').at(-1) ?? ''
+  const paths = configFields().map(({ path }) => path)
+  const near = paths.some((path) => plain(leaf(path)) === plain(name)) ? name : nearest(name, paths.map(leaf))
+  return near === null ? [] : paths.filter((path) => plain(leaf(path)) === plain(near))
+}
+
 function unknownName(path: readonly PropertyKey[], name: string): string {
   const siblings = Object.keys(propertiesOf(nodeAt(path) ?? {}) ?? {})
   const near = nearest(name, siblings)
-  const elsewhere = configFields().filter((field) => plain(field.path.split('.').at(-1) ?? '') === plain(name))
-  const meant = near === null ? elsewhere.map((field) => field.path) : [written([...path, near])]
+  const meant = near === null ? anywhere(name) : [written([...path, near])]
   const advice = meant.length > 0 ? `did you mean ${meant.join(' or ')}?` : `there are ${siblings.join(', ')}`
   return `${written([...path, name])}: there is no such field; ${advice}`
 }

@@ -39,6 +39,10 @@ const dataset = {
   limit: orNull(count).describe('Only the first so many rows; null: all.'),
 }
 
+/** Bounds of image sizes, as far as both are given. */
+const pixelsFit = ({ minPixels, maxPixels }: { readonly minPixels: number | null; readonly maxPixels: number | null }): boolean =>
+  minPixels === null || maxPixels === null || minPixels <= maxPixels
+
 const model = z
   .strictObject({
     path: text.describe('Folder of the checkpoint that is trained, in the format of Hugging Face.'),
@@ -51,16 +55,19 @@ const model = z
     minPixels: orNull(count).describe('Images are scaled up to this many pixels at least; null: the bound of the checkpoint.'),
     maxPixels: orNull(count).describe('Images are scaled down to this many pixels at most; null: the bound of the checkpoint.'),
   })
+  .refine(pixelsFit, { path: ['maxPixels'], error: 'no fewer than model.minPixels' })
   .describe('The student. All paths are relative to the working directory, not to the file that holds them.')
 
 const teacher = orNull(
-  z.strictObject({
-    path: text.describe('Folder of its checkpoint.'),
-    adapter: orNull(text).describe('Folder of a PEFT adapter that is put on it; null for none.'),
-    dtype: model.shape.dtype,
-    minPixels: model.shape.minPixels,
-    maxPixels: model.shape.maxPixels,
-  }),
+  z
+    .strictObject({
+      path: text.describe('Folder of its checkpoint.'),
+      adapter: orNull(text).describe('Folder of a PEFT adapter that is put on it; null for none.'),
+      dtype: model.shape.dtype,
+      minPixels: model.shape.minPixels,
+      maxPixels: model.shape.maxPixels,
+    })
+    .refine(pixelsFit, { path: ['maxPixels'], error: 'no fewer than teacher.minPixels' }),
 ).describe('Another checkpoint, for methods with views whose weights are "teacher"; null for none. It computes where the student does.')
 
 const data = z
@@ -216,7 +223,7 @@ const run = z
       .describe(
         'Steps with a loss or gradients that are not finite are skipped; the run stops at this many in a row (a good step sets the count to 0).',
       ),
-    threads: orNull(count).describe('Threads of the CPU; null: one for each core.'),
+    threads: orNull(count.max(1024)).describe('Threads of the CPU; null: one for each core.'),
   })
   .describe('Where the run is kept, and how it is watched.')
 

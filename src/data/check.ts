@@ -1,5 +1,7 @@
 // Looks at every row before training starts, so that a missing image is found in minutes and not in the night.
 
+import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 import { FileFormatError } from '../errors.ts'
 import type { Dataset } from './dataset.ts'
 import { imageFault } from './images.ts'
@@ -20,6 +22,11 @@ export interface Inspection {
   /** The rows that can be used, ascending. */
   readonly good: Int32Array
   readonly bad: readonly BadRow[]
+  /**
+   * Of the rows that can be used: their places, their texts, and how many images they have under which names or of which sizes. Wherever
+   * the data lie, equal ones have the same.
+   */
+  readonly sha256: string
 }
 
 export interface InspectOptions {
@@ -39,31 +46,46 @@ export interface InspectOptions {
 export async function inspectRows(dataset: Dataset, options: InspectOptions): Promise<Inspection> {
   const good: number[] = []
   const bad: BadRow[] = []
+  const hash = createHash('sha256')
   for (let row = 0; row < dataset.size; row++) {
-    const reason = await faultOf(dataset, row, options)
+    const found = await lookAt(dataset, row, options)
     options.progress?.(row + 1, dataset.size)
-    if (reason === null) {
+    if (typeof found !== 'string') {
       good.push(row)
+      hash.update(JSON.stringify(traitsOf(found)))
       continue
     }
     const { source, line } = dataset.where(row)
-    bad.push({ row, source, ...(line === null ? {} : { line }), reason })
+    bad.push({ row, source, ...(line === null ? {} : { line }), reason: found })
   }
   if (bad.length > 0 && (options.onBad === 'stop' || good.length === 0)) {
     const advice = good.length === 0 ? 'No row is left.' : "Mend them, or leave them out with data.onBad 'skip'."
     throw new FileFormatError(`${listing(bad, dataset.size)}\n${advice}`)
   }
-  return { good: Int32Array.from(good), bad }
+  return { good: Int32Array.from(good), bad, sha256: hash.digest('hex') }
 }
 
-async function faultOf(dataset: Dataset, row: number, { fault = () => null }: InspectOptions): Promise<string | null> {
+/** What data are known again by; the pixels of images are not among it. */
+function traitsOf({ row, id, problem, answer, solution, images }: Sample): unknown {
+  return [
+    row,
+    id,
+    problem,
+    answer,
+    solution,
+    images.map((image) => (typeof image !== 'string' || image.startsWith('data:') ? image.length : basename(image))),
+  ]
+}
+
+/** The sample of a row, or why it cannot be used. */
+async function lookAt(dataset: Dataset, row: number, { fault = () => null }: InspectOptions): Promise<Sample | string> {
   try {
     const sample = await dataset.sample(row)
     for (const image of sample.images) {
       const broken = await imageFault(image)
       if (broken !== null) return broken
     }
-    return await fault(sample)
+    return (await fault(sample)) ?? sample
   } catch (error) {
     if (error instanceof RowError) return error.reason
     throw error

@@ -31,20 +31,23 @@ export type Cells = { readonly [column: string]: unknown }
  * A rule for choosing columns.
  *
  * @param extraImages further names for the column of images, for folders of images
+ * @param field what errors call the given names
  * @returns a function that throws ArgumentError for a given name that a file lacks, FileFormatError if no usual one is there
  */
-export function chooseColumns(given: ColumnNames, extraImages: readonly string[] = []): ChooseColumns {
+export function chooseColumns(given: ColumnNames, extraImages: readonly string[] = [], field = 'columns'): ChooseColumns {
   return (present, file) => {
     const listed = present.length === 0 ? 'none' : present.map((name) => JSON.stringify(name)).join(', ')
     const names = (role: Role): readonly string[] => {
       const name = given[role] ?? null
       if (name !== null) {
         if (present.includes(name)) return [name]
-        throw new ArgumentError(`${file}: columns.${role} is ${JSON.stringify(name)}, but its columns are ${listed}`)
+        throw new ArgumentError(`${file}: ${field}.${role} is ${JSON.stringify(name)}, but its columns are ${listed}`)
       }
       const usual = role === 'images' ? [...usualNames.images, ...extraImages] : usualNames[role]
       if (!required.includes(role) || usual.some((each) => present.includes(each))) return usual
-      throw new FileFormatError(`${file}: no column of the ${role} (${usual.join(', ')}) among ${listed}; say with columns.${role} what it is called`)
+      throw new FileFormatError(
+        `${file}: no column of the ${role} (${usual.join(', ')}) among ${listed}; say with ${field}.${role} what it is called`,
+      )
     }
     return Object.fromEntries(roles.map((role) => [role, names(role)])) as Columns
   }

@@ -19,6 +19,8 @@ export interface DatasetOptions {
   readonly limit?: number | null
   /** Needed for sources hf:…; nothing is fetched otherwise. */
   readonly hub?: HubOptions | null
+  /** The section of a configuration that these come from, for errors that name its fields. */
+  readonly section?: string
 }
 
 export interface Dataset {
@@ -55,9 +57,10 @@ interface Place {
  * @throws FileFormatError for damaged files, and files without the columns or rows that are needed
  */
 export async function openDataset(sources: readonly string[], options: DatasetOptions = {}): Promise<Dataset> {
-  const { columns = {}, imageRoot = null, limit = null, hub = null } = options
+  const { columns = {}, imageRoot = null, limit = null, hub = null, section } = options
+  const field = (name: string): string => (section === undefined ? name : `${section}.${name}`)
   if (limit !== null && !(Number.isSafeInteger(limit) && limit > 0))
-    throw new ArgumentError(`limit is ${limit}; expected an integer from 1 up, or null`)
+    throw new ArgumentError(`${field('limit')} is ${limit}; expected an integer from 1 up, or null`)
   if (sources.length === 0) throw new ArgumentError('there are no sources; name a file, a folder or hf:OWNER/NAME')
   const opened: Source[] = []
   try {
@@ -65,7 +68,7 @@ export async function openDataset(sources: readonly string[], options: DatasetOp
       for (const { path, extraImages } of await filesOf(source, hub)) {
         const extension = extname(path).toLowerCase()
         if (!isExtension(extension)) throw new ArgumentError(`${path}: expected a file ${Object.keys(openers).join(', ')}, or a folder`)
-        opened.push(await openers[extension](path, chooseColumns(columns, extraImages)))
+        opened.push(await openers[extension](path, chooseColumns(columns, extraImages, field('columns'))))
       }
     }
     return new JoinedSources(opened, imageRoot === null ? null : resolve(imageRoot), limit)
@@ -85,7 +88,8 @@ async function filesOf(source: string, hub: HubOptions | null): Promise<readonly
   try {
     isFolder = (await stat(path)).isDirectory()
   } catch (cause) {
-    throw new ArgumentError(`${path}: there is no such file or folder: ${(cause as Error).message}`, { cause })
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw new ArgumentError(code === 'ENOENT' ? `${path}: there is no such file or folder` : `${path}: cannot be opened: ${message}`, { cause })
   }
   return isFolder ? await filesInFolder(path) : [{ path, extraImages: [] }]
 }

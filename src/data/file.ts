@@ -24,7 +24,8 @@ export class PlacedFile {
     try {
       handle = await open(path, 'r')
     } catch (cause) {
-      throw new ArgumentError(`${path}: cannot be opened: ${(cause as Error).message}`, { cause })
+      const { code, message } = cause as NodeJS.ErrnoException
+      throw new ArgumentError(code === 'ENOENT' ? `${path}: there is no such file` : `${path}: cannot be opened: ${message}`, { cause })
     }
     const status = await handle.stat()
     if (status.isFile()) return new PlacedFile(path, status.size, handle)

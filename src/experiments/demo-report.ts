@@ -14,24 +14,24 @@ import { imageSource, type ReportToken, rolloutCard, type TokenStyle, tokenLegen
 import { readMetrics } from '../runs/read.ts'
 import type { Interval } from '../statistics/interval.ts'
 import { demoFiles, demoPlan } from './demo.ts'
-import { differenceWithin, type Measure, meanWithin, measures, readAnswers } from './graded.ts'
+import { applies, differenceWithin, type Measure, meanWithin, measures, readAnswers } from './graded.ts'
 
 const models = ['base', 'opsd', 'vigos'] as const
 type ModelName = (typeof models)[number]
 const labels: { readonly [M in ModelName]: string } = { base: 'Base', opsd: 'OPSD', vigos: 'ViGOS' }
 
-/** What `summary.json` says. */
+/** What `summary.json` says. Null: there was nothing to measure it on, such as no valid description. */
 export interface DemoSummary {
-  readonly score_before: number
-  readonly score_opsd: number
-  readonly score_vigos: number
+  readonly score_before: number | null
+  readonly score_opsd: number | null
+  readonly score_vigos: number | null
   /** Interval of Score of ViGOS less that of the base, over questions. */
-  readonly score_gain_low: number
-  readonly score_gain_high: number
-  readonly prior_before: number
-  readonly prior_vigos: number
-  readonly description_truth_opsd: number
-  readonly description_truth_vigos: number
+  readonly score_gain_low: number | null
+  readonly score_gain_high: number | null
+  readonly prior_before: number | null
+  readonly prior_vigos: number | null
+  readonly description_truth_opsd: number | null
+  readonly description_truth_vigos: number | null
   /** In %, by method and group of tokens; null where no teacher is active. */
   readonly palr: Readonly<Record<string, Readonly<Record<string, number | null>>>>
   readonly seconds: number
@@ -46,9 +46,15 @@ function measured(folder: string) {
     ReturnType<typeof readAnswers>
   >
   const means = Object.fromEntries(
-    models.map((name) => [name, Object.fromEntries(Object.values(measures).map((measure) => [measure.name, meanWithin(answers[name], measure)]))]),
-  ) as Record<ModelName, Record<keyof typeof measures, Interval>>
-  const gain = (after: ModelName, before: ModelName, measure: Measure): Interval => differenceWithin(answers[before], answers[after], measure)
+    models.map((name) => [
+      name,
+      Object.fromEntries(
+        Object.values(measures).map((measure) => [measure.name, applies(measure, answers[name]) ? meanWithin(answers[name], measure) : null]),
+      ),
+    ]),
+  ) as Record<ModelName, Record<keyof typeof measures, Interval | null>>
+  const gain = (after: ModelName, before: ModelName, measure: Measure): Interval | null =>
+    applies(measure, answers[before], answers[after]) ? differenceWithin(answers[before], answers[after], measure) : null
   const diagnoses = {
     before: readDiagnosis(files.diagnoses.before),
     opsd: readDiagnosis(files.diagnoses.opsd),
@@ -67,11 +73,13 @@ function palrOf({ palr }: Diagnosis): Record<string, number | null> {
 /** The numbers of a finished demonstration. */
 export function demoSummary(folder: string, seconds: number): DemoSummary {
   const { means, gain, diagnoses } = measured(folder)
-  const { low, high } = gain('vigos', 'base', measures.score)
+  const gained = gain('vigos', 'base', measures.score)
+  const value = (model: ModelName, measure: keyof typeof measures): number | null => means[model][measure]?.value ?? null
   return {
-    ...{ score_before: means.base.score.value, score_opsd: means.opsd.score.value, score_vigos: means.vigos.score.value },
-    ...{ score_gain_low: low, score_gain_high: high, prior_before: means.base.prior.value, prior_vigos: means.vigos.prior.value },
-    ...{ description_truth_opsd: means.opsd.description.value, description_truth_vigos: means.vigos.description.value },
+    ...{ score_before: value('base', 'score'), score_opsd: value('opsd', 'score'), score_vigos: value('vigos', 'score') },
+    ...{ score_gain_low: gained?.low ?? null, score_gain_high: gained?.high ?? null },
+    ...{ prior_before: value('base', 'prior'), prior_vigos: value('vigos', 'prior') },
+    ...{ description_truth_opsd: value('opsd', 'description'), description_truth_vigos: value('vigos', 'description') },
     palr: { opsd: palrOf(diagnoses.opsd), vigos: palrOf(diagnoses.vigos) },
     seconds: Math.round(seconds),
   }
@@ -193,13 +201,17 @@ function transcripts({ files, diagnoses }: Measured): Html {
 export function demoReport(folder: string, seconds: number): string {
   const found = measured(folder)
   const { means, gain } = found
-  const { low, high } = gain('vigos', 'base', measures.score)
-  const share = ({ value }: Interval): string => fixed(value)
+  const gained = gain('vigos', 'base', measures.score)
+  const share = (interval: Interval | null): string => (interval === null ? '–' : fixed(interval.value))
   return page({
     title: 'Looking again: a nano model before and after ViGOS',
     subtitle: `A model of the Qwen2.5-VL architecture with 1.5 million parameters was brought up to believe what is usual: bananas are yellow. ${demoPlan.steps} steps of post-training, ${Math.round(seconds)} seconds in all.`,
     head: keyFigures([
-      { label: 'Score', value: `${share(means.base.score)} → ${share(means.vigos.score)}`, note: `ViGOS; gain ${fixed(low)} to ${fixed(high)}` },
+      {
+        label: 'Score',
+        value: `${share(means.base.score)} → ${share(means.vigos.score)}`,
+        note: gained === null ? 'ViGOS' : `ViGOS; gain ${fixed(gained.low)} to ${fixed(gained.high)}`,
+      },
       { label: 'Score with OPSD', value: `${share(means.base.score)} → ${share(means.opsd.score)}` },
       { label: 'Prior', value: `${share(means.base.prior)} → ${share(means.vigos.prior)}`, note: 'ViGOS' },
       { label: 'Description truth', value: `${share(means.opsd.description)} and ${share(means.vigos.description)}`, note: 'OPSD and ViGOS' },
@@ -207,7 +219,7 @@ export function demoReport(folder: string, seconds: number): string {
     sections: [
       {
         title: 'Results',
-        lead: 'The base describes pictures well when it only describes, and believes what is usual once a question is put. OPSD teaches it the answers; ViGOS also lets a teacher that sees nothing but the picture correct the description.',
+        lead: 'The base describes pictures well when it only describes, and believes what is usual once a question is put. OPSD lets a copy that knows the answer score all it writes; ViGOS lets one that sees nothing but the picture score the description.',
         body: results(found),
       },
       { title: 'Training', lead: 'Each term compares the student with one teacher on the student’s own words.', body: losses(found) },

@@ -40,6 +40,12 @@ function byQuestion(answers: readonly Graded[], { of }: Measure): Map<number, nu
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
+/** Whether a measure has a value for some question in every one of some lists of answers. */
+export function applies(measure: Measure, ...lists: readonly (readonly Graded[])[]): boolean {
+  const [first, ...others] = lists.map((answers) => byQuestion(answers, measure))
+  return first !== undefined && [...first.keys()].some((index) => others.every((other) => other.has(index)))
+}
+
 /** The mean of a measure; questions are drawn for the interval, each with all its answers. */
 export function meanWithin(answers: readonly Graded[], measure: Measure, options: BootstrapOptions = {}): Interval {
   const parts = Array.from(byQuestion(answers, measure).values(), (values) => ({ sum: sum(values), count: values.length }))

@@ -1,7 +1,7 @@
 // Draws the next token of each row from its logits. The vocabulary stays on the device; what a filter needs of it comes over once for all
 // rows. Every operator here treats rows apart, so a row's token and log-probabilities do not depend on what is drawn beside it.
 
-import { SightlineError } from '../errors.ts'
+import { NotFiniteError } from '../errors.ts'
 import { scope } from '../torch/context.ts'
 import { fromTypedArray, int64 } from '../torch/create.ts'
 import { ops } from '../torch/operators.ts'
@@ -53,7 +53,7 @@ export function draw(logits: Tensor, rows: readonly DrawRow[], never: readonly n
       .toArray()
     return chosen.map(({ id, logprob: sampledLogprob }, r) => {
       const logprob = logprobs[r] as number
-      if (Number.isNaN(logprob)) throw new SightlineError(`row ${r}: the model's logits are not finite; its weights or activations overflowed`)
+      if (Number.isNaN(logprob)) throw new NotFiniteError(`row ${r}: the model's logits are not finite; its weights or activations overflowed`)
       return { id, logprob, sampledLogprob: Math.fround(sampledLogprob) }
     })
   })

@@ -73,11 +73,24 @@ export function checkpoints(folder: string): readonly Checkpoint[] {
 export function checkpointAt(folder: string, step: number): Checkpoint | null {
   const path = join(folder, checkpointOf(step))
   // A trainer may remove it between the listing and this.
-  const info = readVersionedIfThere(join(path, names.checkpointInfo), checkpointInfo, checkpointVersion)
-  if (info === null) return null
-  if (info.step !== step)
+  return orWithout(folder, step, () => {
+    const info = readVersionedIfThere(join(path, names.checkpointInfo), checkpointInfo, checkpointVersion)
+    if (info === null) return null
+    if (info.step === step) return { step, folder: path, metrics: info.metrics }
     throw new FileFormatError(`${join(path, names.checkpointInfo)}: step is ${info.step}; expected ${step}, as in the folder's name`)
-  return { step, folder: path, metrics: info.metrics }
+  })
+}
+
+/** Does what reads a checkpoint; an error about its files then says how to go on without it. */
+export function orWithout<T>(folder: string, step: number, body: () => T): T {
+  try {
+    return body()
+  } catch (cause) {
+    if (!(cause instanceof FileFormatError)) throw cause
+    const before = stepsIn(folder, names.checkpoints).findLast((other) => other < step) ?? 0
+    const path = join(folder, checkpointOf(step))
+    throw new FileFormatError(`${cause.message}\nIf the checkpoint is damaged, remove ${path} to go on from step ${before}`, { cause })
+  }
 }
 
 /** The checkpoint to go on from; null if there is none. */

@@ -1,8 +1,8 @@
 // Writes a run folder: what a trainer does to it, and what makes it whole again after a kill.
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { ArgumentError, FileFormatError } from '../errors.ts'
 import type { KeepPolicy } from './checkpoints.ts'
 import { checkPolicy, prune, writeBest, writeCheckpoint } from './checkpoints.ts'
@@ -11,7 +11,7 @@ import { Appender, cutBrokenTail, cutFile, readLines, removeFolder, removeTempor
 import { checkpointOf, names, stepsIn, transcriptsOf } from './layout.ts'
 import { type Lock, lock, lockName } from './lock.ts'
 import { isRun, readEvents, readRun } from './read.ts'
-import type { Metrics, NewEvent, RunEvent, StepMetrics, Transcript } from './schema.ts'
+import type { DataInfo, Metrics, NewEvent, RunEvent, StepMetrics, Transcript } from './schema.ts'
 import { metricsLine, runVersion } from './schema.ts'
 
 /** What is fixed when a run begins. */
@@ -25,6 +25,8 @@ export interface NewRun {
   /** The engine and its version, in words for people. */
   readonly engine: string
   readonly checkpoints: KeepPolicy
+  /** By what its data are known again. */
+  readonly data?: DataInfo
 }
 
 /** A last line that was cut off when the run was opened. */
@@ -34,23 +36,49 @@ export interface Repair {
   readonly bytes: number
 }
 
+/** Names that a run gives to what is in its folder. */
+const own: readonly string[] = [names.config, names.method, names.events, names.metrics, names.rollouts, names.checkpoints]
+
+/**
+ * Refuses folders that hold something else than a run: the files of a run would mix with it.
+ * @throws ArgumentError that names some of it
+ */
+export function checkVacant(folder: string): void {
+  if (!existsSync(folder) || isRun(folder)) return
+  // A lock beside them says that files are of a run that was killed while it began. Hidden ones are of its lock, or nobody's.
+  const interrupted = existsSync(join(folder, lockName))
+  const foreign = storing(folder, () => readdirSync(folder)).filter(
+    (name) => !name.startsWith('.') && !(interrupted && (name === lockName || own.includes(name))),
+  )
+  if (foreign.length === 0) return
+  const more = foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''
+  throw new ArgumentError(`${folder}: holds ${foreign.slice(0, 5).join(', ')}${more}, and no run; give a new or an empty folder`)
+}
+
+/** Makes a folder and those above it. (Node's own way to do so does not end where a file system refuses with ENOENT, as /proc does.) */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process may have been faster.
+    if (!existsSync(folder)) throw error
+  }
+}
+
 /**
  * Begins a run. The folder is made if there is none.
- * @throws ArgumentError if the folder holds a run already, or files under the names of a run's
+ * @throws ArgumentError if the folder holds a run, or anything else
  * @throws StorageError if it cannot be written
  */
-export function createRun(folder: string, { config, method, sightline, command, engine, checkpoints: policy }: NewRun): Run {
+export function createRun(folder: string, { config, method, sightline, command, engine, checkpoints: policy, data }: NewRun): Run {
   checkPolicy(policy)
-  storing(folder, () => mkdirSync(folder, { recursive: true }))
-  const foreign = [names.config, names.method, names.events, names.metrics, names.rollouts, names.checkpoints].filter((name) =>
-    existsSync(join(folder, name)),
-  )
-  // A lock beside them says that they are of a run that was killed while it began.
-  const interrupted = existsSync(join(folder, lockName))
+  checkVacant(folder)
+  storing(folder, () => makeFolder(resolve(folder)))
   const held = lock(folder)
   try {
     if (isRun(folder)) throw new ArgumentError(`${folder}: holds a run already; resume it, or give another folder`)
-    if (foreign.length > 0 && !interrupted) throw new ArgumentError(`${folder}: holds ${foreign.join(', ')}, which are no run's; give a new folder`)
     storing(folder, () => {
       removeTemporaries(folder)
       for (const name of [names.rollouts, names.checkpoints]) mkdirSync(join(folder, name), { recursive: true })
@@ -61,7 +89,7 @@ export function createRun(folder: string, { config, method, sightline, command, 
     const machine = { platform: process.platform, cpus: availableParallelism(), memoryBytes: totalmem(), node: process.version }
     const createdAt = new Date().toISOString()
     // The last file: with it the folder is a run.
-    replaceJson(join(folder, names.run), { version: runVersion, id: crypto.randomUUID(), createdAt, sightline, command, machine, engine })
+    replaceJson(join(folder, names.run), { version: runVersion, id: crypto.randomUUID(), createdAt, sightline, command, machine, engine, data })
     return new Run(folder, policy, held, [])
   } catch (error) {
     held[Symbol.dispose]()

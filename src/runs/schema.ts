@@ -33,6 +33,16 @@ export const metricsLine = z.object({ step: natural, metrics })
 /** The metrics of one optimisation step. */
 export type StepMetrics = Readonly<z.output<typeof metricsLine>>
 
+const dataInfo = z.object({
+  rows: natural,
+  /** Rows that can be used. */
+  usable: natural,
+  /** Of what these hold, in words of the data's reader. */
+  sha256: z.string(),
+})
+/** By what data are known again. */
+export type DataInfo = Readonly<z.output<typeof dataInfo>>
+
 export const runInfo = z.object({
   version: z.literal(runVersion),
   id: z.string(),
@@ -44,6 +54,8 @@ export const runInfo = z.object({
   machine: z.object({ platform: z.string(), cpus: natural, memoryBytes: natural, node: z.string() }),
   /** The engine and its version, in words for people. */
   engine: z.string(),
+  /** The data that it trains on; absent where the writer did not say. */
+  data: dataInfo.optional(),
 })
 export type RunInfo = Readonly<z.output<typeof runInfo>>
 
@@ -66,8 +78,8 @@ export const event = z.discriminatedUnion('type', [
   kind('checkpoint', { folder: z.string(), best: z.boolean() }),
   kind('validation', { metrics }),
   kind('row-skipped', { row: natural, reason: z.string() }),
-  /** `rows`: the file with the rows of that step, as from the run folder. */
-  kind('step-skipped', { reason: z.string(), rows: z.string() }),
+  /** `rows`: the file with the rollouts of that step, as from the run folder; null where none could be written. */
+  kind('step-skipped', { reason: z.string(), rows: z.string().nullable() }),
   kind('warning', { message: z.string() }),
   kind('stopped', { reason: z.enum(['signal', 'limit']) }),
   kind('finished', {}),

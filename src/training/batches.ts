@@ -60,6 +60,8 @@ export class Batches {
   readonly #method: Method
   readonly #processors: Processors
   readonly #options: BatchOptions
+  /** Rows that turned out broken, so that no epoch decodes and tells them again. */
+  readonly #broken = new Map<number, SightlineError>()
 
   /** @param rows those of the data set that can be used */
   constructor(dataset: Dataset, rows: Int32Array, method: Method, processors: Processors, options: BatchOptions) {
@@ -81,8 +83,11 @@ export class Batches {
 
   /** The sample at a position, or the error that keeps it from being used. */
   async #at(position: number, cache: ImageCache): Promise<Drawn | SightlineError> {
+    const row = this.#rowAt(position)
+    const known = this.#broken.get(row)
+    if (known !== undefined) return known
     try {
-      const sample = await this.#dataset.sample(this.#rowAt(position))
+      const sample = await this.#dataset.sample(row)
       return { ...(await prepare(sample, this.#method, this.#processors, this.#options, cache)), position }
     } catch (error) {
       if (error instanceof SightlineError) return error
@@ -104,12 +109,14 @@ export class Batches {
     }
   }
 
-  /** Where such rows are skipped, tells of one that cannot be used; else stops with its error. */
+  /** Where such rows are skipped, tells of one that cannot be used when it is met first; else stops with its error. */
   #refuse(position: number, error: SightlineError, onSkip: OnSkip): void {
     const row = this.#rowAt(position)
     if (this.#options.onBad === 'stop') {
       throw new FileFormatError(`row ${row}: ${error.message}\nset data.onBad to skip to go on without such rows`, { cause: error })
     }
+    if (this.#broken.has(row)) return
+    this.#broken.set(row, error)
     onSkip(row, error.message)
   }
 

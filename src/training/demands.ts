@@ -4,10 +4,10 @@ import type { Config } from '../config/schema.ts'
 import type { Sample } from '../data/sample.ts'
 import { ArgumentError } from '../errors.ts'
 import { activeTerms, needsDependency, usedViews } from '../supervision/check.ts'
-import { borrowsImages } from '../supervision/contexts.ts'
-import type { Method, Term } from '../supervision/method.ts'
-import { rolloutMetrics, stepMetrics } from './record.ts'
-import { validationPrefix } from './validation.ts'
+import { borrowsImages, promptOf } from '../supervision/contexts.ts'
+import type { Method, Term, View } from '../supervision/method.ts'
+import { emptyReport, rolloutMetrics, stepMetrics } from './record.ts'
+import { answering, validationPrefix } from './validation.ts'
 
 /** Terms that take the student's own tokens for draws from the distribution that they train. */
 const estimates = (term: Term): boolean => term.kind === 'reinforce' || (term.kind === 'distill' && term.over === 'sampledToken')
@@ -38,17 +38,14 @@ function checkDraws({ rollout, adapter }: Config, method: Method): void {
 
 /** The metrics of a step, by the names that `stepMetrics` gives them. */
 function metricsOf(method: Method): string[] {
-  const none = { sum: 0, count: 0 }
-  const terms = new Map(activeTerms(method).map(([name]) => [name, { loss: none, value: none, clipped: none }]))
   const dependencies = needsDependency(method) ? [Float32Array.of(0)] : []
-  const nothing = { computed: { frozen: 0, trained: 0 }, seconds: { frozen: 0, trained: 0 }, tokens: [] }
-  return Object.keys(stepMetrics([], { ...nothing, terms, dependencies, loss: 0, scale: 1 }, { rate: 0, norm: 0, skipped: false }))
+  return Object.keys(stepMetrics([], { ...emptyReport(method), dependencies }, { rate: 0, norm: 0, skipped: false }, method))
 }
 
 /** A misspelt metric would never have a best checkpoint, and nobody would know. */
 function checkBest({ checkpoints: { every, best }, validation }: Config, method: Method): void {
   if (best === null) return
-  const validated = Object.keys(rolloutMetrics([])).map((name) => validationPrefix + name)
+  const validated = Object.keys(rolloutMetrics([], answering(method))).map((name) => validationPrefix + name)
   if (!validated.includes(best.metric)) {
     const known = [...metricsOf(method), ...(validation === null ? [] : validated)]
     if (!known.includes(best.metric)) throw new ArgumentError(`checkpoints.best.metric is ${best.metric}; this run has ${known.join(', ')}`)
@@ -85,8 +82,22 @@ export function faultFor({ data }: Config, method: Method): (sample: Sample) => 
   // Without a prompt a view sees an image alone.
   const bare = views.find(([, { prompt }]) => prompt === null)?.[0]
   const looking = bare !== undefined ? `the view ${bare} sees nothing else` : needsDependency(method) ? 'visual dependency is measured by it' : null
-  return ({ solution, images }) => {
+  const shown = views.map(([, view]) => view).filter(({ sees }) => sees.includes('image') || sees.includes('blackImage'))
+  return (sample) => {
+    const { solution, images } = sample
     if (solution === null && (imitated || referred)) return `there is no solution; give data.columns.solution, or ${advice}`
-    return images.length === 0 && looking !== null ? `there is no image, and ${looking}; give data.columns.images, or leave the row out` : null
+    if (images.length === 0 && looking !== null) return `there is no image, and ${looking}; give data.columns.images, or leave the row out`
+    return shown.map((view) => wordingFault(sample, view, method)).find((fault) => fault !== null) ?? null
+  }
+}
+
+/** Why a view cannot be worded for a sample; null if it can. */
+function wordingFault({ problem, images }: Sample, view: View, { prompts }: Method): string | null {
+  try {
+    promptOf(view, prompts, { problem, reference: '', images }, images)
+    return null
+  } catch (error) {
+    if (error instanceof ArgumentError) return error.message
+    throw error
   }
 }

@@ -5,18 +5,19 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
-import { SightlineError } from '../errors.ts'
-import { transcriptsOf } from '../runs/layout.ts'
+import { NotFiniteError, SightlineError, StorageError } from '../errors.ts'
+import { names } from '../runs/layout.ts'
 import type { Run } from '../runs/run.ts'
-import type { Metrics, NewEvent } from '../runs/schema.ts'
+import type { Metrics } from '../runs/schema.ts'
 import type { Method } from '../supervision/method.ts'
 import { FeatureStore } from '../supervision/scorers.ts'
 import { learningRate } from '../torch/schedule.ts'
 import type { Batches } from './batches.ts'
 import { type Resumable, saveState } from './checkpoint.ts'
-import { stepMetrics, transcriptOf } from './record.ts'
+import { emptyReport, stepMetrics } from './record.ts'
 import { type Rollout, type WritingOptions, writeRollouts } from './rollouts.ts'
-import { learn, type StepResult } from './step.ts'
+import { learn } from './step.ts'
+import { stepEvent, warnOfStillness, writeTranscripts } from './telling.ts'
 import { resultFolder } from './trainee.ts'
 import type { Validation } from './validation.ts'
 
@@ -47,22 +48,37 @@ export type Watch = (step: {
 }) => void
 
 /**
- * Trains to the end, or until `signal` asks to stop: then after the step that is under way, which is saved.
+ * Trains to the end, or until `signal` asks to stop: then after the step that is under way, which is saved. So is the last finished step where
+ * the samples or answers of the next are an error.
  * @returns whether the run is finished
  * @throws DivergedError after `run.badSteps` steps in a row that were not finite; the run can be resumed from its last checkpoint
  */
 export async function train(session: Session, signal: AbortSignal, watch: Watch): Promise<'finished' | 'stopped'> {
   const { config, run, total } = session
+  const still = warnOfStillness(run)
+  let [saved, last]: [number, Metrics] = [session.done, {}]
+  const save = async (step: number): Promise<void> => {
+    if (step <= saved) return
+    await run.saveCheckpoint(step, last, (folder) => saveState(folder, session))
+    saved = step
+  }
   for (let step = session.done + 1; step <= total; step++) {
-    const { metrics, seconds, tokens } = await oneStep(session, step)
+    // Patches are smaller than tokens, and each is seen once.
+    using store = new FeatureStore(4 * config.optimisation.tokensPerPass)
+    const answers = await answer(session, step, store).catch(async (error: unknown) => {
+      // Nothing of this step has changed the session so far.
+      if (!(error instanceof StorageError)) await save(step - 1)
+      throw error
+    })
+    const { metrics, seconds, tokens } = await oneStep(session, step, answers, store)
+    last = metrics
+    still(step, metrics)
     watch({ step, total, metrics, seconds, tokens })
     // Where nothing else waits for the system, the request to stop would never be heard.
     await setImmediate()
     if (session.progress.bad >= config.run.badSteps) throw diverged(session, step)
     const stopping = signal.aborted && step < total
-    if (step % config.checkpoints.every === 0 || step === total || stopping) {
-      await run.saveCheckpoint(step, metrics, (folder) => saveState(folder, session))
-    }
+    if (step % config.checkpoints.every === 0 || step === total || stopping) await save(step)
     if (stopping) {
       run.addEvent({ type: 'stopped', step, reason: 'signal' })
       return 'stopped'
@@ -73,74 +89,62 @@ export async function train(session: Session, signal: AbortSignal, watch: Watch)
   return 'finished'
 }
 
-async function oneStep(session: Session, step: number): Promise<{ metrics: Metrics; seconds: number; tokens: number }> {
-  const { config, method, trainee, batches, run, progress } = session
-  const { batch, maxNorm, schedule, rate: peak, warmup, tokensPerPass } = config.optimisation
+/** What a step learns from. */
+interface Answers {
+  /** Or why there are none. */
+  readonly rollouts: readonly Rollout[] | NotFiniteError
+  readonly rows: readonly number[]
+  readonly started: number
+  readonly seconds: number
+}
+
+/** Draws the prompts of a step and lets them be answered. An error leaves the session as it was. */
+async function answer({ config, method, trainee, batches, run, progress, writing }: Session, step: number, store: FeatureStore): Promise<Answers> {
   const started = performance.now()
-  // Patches are smaller than tokens, and each is seen once.
-  using store = new FeatureStore(4 * tokensPerPass)
+  const skip = (row: number, reason: string): void => run.addEvent({ type: 'row-skipped', step, row, reason })
+  const { prompts, position } = await batches.draw(progress.position, config.optimisation.batch, skip)
+  const rollouts = await writeRollouts(method, trainee, prompts, store, writing).catch((error: unknown) => {
+    if (error instanceof NotFiniteError) return error
+    throw error
+  })
+  progress.position = position
+  return { rollouts, rows: prompts.map(({ sample }) => sample.row), started, seconds: (performance.now() - started) / 1000 }
+}
 
-  const drawn = await batches.draw(progress.position, batch, (row, reason) => run.addEvent({ type: 'row-skipped', step, row, reason }))
-  progress.position = drawn.position
-  const rollouts = await writeRollouts(method, trainee, drawn.prompts, store, session.writing)
-  const rolloutSeconds = (performance.now() - started) / 1000
+interface Done {
+  readonly metrics: Metrics
+  readonly seconds: number
+  readonly tokens: number
+}
 
+async function oneStep(session: Session, step: number, answers: Answers, store: FeatureStore): Promise<Done> {
+  const { method, run, progress } = session
+  const { maxNorm, schedule, rate: peak, warmup } = session.config.optimisation
   const rate = learningRate({ kind: schedule, peak, warmup, total: session.total }, step - 1)
-  const result = learn(session, rollouts, store, { step: step - 1, rate, maxNorm })
-  progress.bad = result.update.skipped ? progress.bad + 1 : 0
+  const failed = answers.rollouts instanceof NotFiniteError ? answers.rollouts : null
+  const rollouts = answers.rollouts instanceof NotFiniteError ? [] : answers.rollouts
+  const result = failed === null ? learn(session, rollouts, store, { step: step - 1, rate, maxNorm }) : null
+  const { report, update } = result ?? { report: emptyReport(method), update: { rate, norm: Number.NaN, skipped: true } }
+  progress.bad = update.skipped ? progress.bad + 1 : 0
 
-  const left = (row: number, reason: string): void => run.addEvent({ type: 'warning', step, message: `validation without row ${row}: ${reason}` })
-  const validated = await session.validation?.after(step, left)
-  const metrics = { ...stepMetrics(rollouts, result.report, result.update), ...validated }
+  const warn = (message: string): void => run.addEvent({ type: 'warning', step, message })
+  const validated = (failed === null && (await session.validation?.after(step, warn))) || {}
+  const metrics = { ...stepMetrics(rollouts, report, update, method), ...validated }
   run.addMetrics(step, metrics)
-  if (validated !== undefined && Object.keys(validated).length > 0) run.addEvent({ type: 'validation', step, metrics: validated })
-  writeTranscripts(session, step, rollouts, result)
-  const seconds = (performance.now() - started) / 1000
-  const { event, tokens } = stepEvent(step, rollouts, result, { rollout: rolloutSeconds, all: seconds })
+  if (Object.keys(validated).length > 0) run.addEvent({ type: 'validation', step, metrics: validated })
+  if (result !== null) writeTranscripts(session, step, rollouts, result)
+  else run.addEvent({ type: 'step-skipped', step, reason: `no answers to the rows ${answers.rows.join(', ')}: ${failed?.message}`, rows: null })
+  const seconds = (performance.now() - answers.started) / 1000
+  const { event, tokens } = stepEvent(step, rollouts, result, { rollout: answers.seconds, all: seconds })
   run.addEvent(event)
   return { metrics, seconds, tokens }
-}
-
-function stepEvent(
-  step: number,
-  rollouts: readonly Rollout[],
-  { report, seconds }: StepResult,
-  took: { rollout: number; all: number },
-): { event: NewEvent; tokens: number } {
-  const tokens = rollouts.reduce((sum, { ids }) => sum + ids.length, 0)
-  const counted = { rollout: tokens, scored: report.computed.frozen, trained: report.computed.trained }
-  return {
-    event: { type: 'step', step, seconds: { rollout: took.rollout, ...seconds }, tokens: counted, tokensPerSecond: tokens / took.all },
-    tokens,
-  }
-}
-
-/** Every so often some rollouts; all of a step whose numbers were not finite. */
-function writeTranscripts(
-  { config, method, trainee, run }: Session,
-  step: number,
-  rollouts: readonly Rollout[],
-  { report, update, credits }: StepResult,
-): void {
-  const { transcripts } = config.run
-  const due = transcripts !== null && (step % transcripts.every === 0 || step === 1) ? transcripts.rollouts : 0
-  const count = update.skipped ? rollouts.length : due
-  const frame = { step, method, processor: trainee.processors.student, report, credits }
-  if (count > 0) {
-    run.addTranscripts(
-      step,
-      rollouts.slice(0, count).map((rollout, row) => transcriptOf(rollout, row, frame)),
-    )
-  }
-  if (!update.skipped) return
-  const reason = `the loss is ${report.loss}, the norm of its gradient ${update.norm}`
-  run.addEvent({ type: 'step-skipped', step, reason, rows: transcriptsOf(step) })
 }
 
 function diverged({ config, run }: Session, step: number): DivergedError {
   run.addEvent({ type: 'stopped', step, reason: 'limit' })
   return new DivergedError(
-    `${config.run.badSteps} steps in a row, the last of them step ${step}, had a loss or a gradient that is not finite; their rollouts are in ` +
-      `${run.folder}/${transcriptsOf(step)} and those before it. Lower optimisation.rate, or look at these rows, in a new run; this one can be resumed from its last checkpoint`,
+    `${config.run.badSteps} steps in a row, the last of them step ${step}, had logits, a loss or a gradient that is not finite; ` +
+      `${run.folder}/${names.events} says of each where its rollouts are. Lower optimisation.rate, or look at these rows, in a new run; this one can be ` +
+      'resumed from its last checkpoint',
   )
 }

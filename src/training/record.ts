@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import type { EncodedImage } from '../processing/patches.ts'
 import type { Processor } from '../processing/processor.ts'
 import type { Metrics, Transcript } from '../runs/schema.ts'
+import { activeTerms } from '../supervision/check.ts'
 import type { Report } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
 import type { Rollout } from './rollouts.ts'
@@ -14,11 +15,10 @@ const share = <T>(items: readonly T[], test: (item: T) => boolean): { sum: numbe
   count: items.length,
 })
 
-/** What rollouts were like, whatever learns from them. */
-export function rolloutMetrics(rollouts: readonly Rollout[]): Metrics {
+/** What rollouts were like, whatever learns from them; where they come from the data, nothing of whether they are right: nobody answered. */
+export function rolloutMetrics(rollouts: readonly Rollout[], { rollout: { by } }: Pick<Method, 'rollout'>): Metrics {
   return {
-    correct: share(rollouts, ({ correct }) => correct),
-    answered: share(rollouts, ({ answer }) => answer !== null),
+    ...(by !== 'data' && { correct: share(rollouts, ({ correct }) => correct), answered: share(rollouts, ({ answer }) => answer !== null) }),
     valid: share(rollouts, ({ division }) => division.valid),
     /** Ended by a token or text that ends answers, and not for want of room. */
     ended: share(rollouts, ({ reason }) => reason !== 'length'),
@@ -40,8 +40,17 @@ function dependencyMetrics({ dependencies }: Report): Metrics {
   return values.length === 0 ? {} : { dependency: { sum: values.reduce((sum, value) => sum + value, 0), count: values.length } }
 }
 
+/** The report on a step without rollouts. */
+export function emptyReport(method: Method): Report {
+  const none = { sum: 0, count: 0 }
+  return {
+    terms: new Map(activeTerms(method).map(([name]) => [name, { loss: none, value: none, clipped: none }])),
+    ...{ loss: Number.NaN, scale: 1, tokens: [], dependencies: [], computed: { frozen: 0, trained: 0 }, seconds: { frozen: 0, trained: 0 } },
+  }
+}
+
 /** All metrics of a step. */
-export function stepMetrics(rollouts: readonly Rollout[], report: Report, update: Update): Metrics {
+export function stepMetrics(rollouts: readonly Rollout[], report: Report, update: Update, method: Method): Metrics {
   const terms = Array.from(report.terms, ([name, { loss, value, clipped }]) => [
     [`loss/${name}`, loss],
     [`value/${name}`, value],
@@ -50,7 +59,7 @@ export function stepMetrics(rollouts: readonly Rollout[], report: Report, update
   return {
     loss: once(report.loss),
     ...Object.fromEntries(terms.flat()),
-    ...rolloutMetrics(rollouts),
+    ...rolloutMetrics(rollouts, method),
     ...dependencyMetrics(report),
     ...{ gradientNorm: once(update.norm), rate: once(update.rate), scale: once(report.scale), skipped: once(update.skipped ? 1 : 0) },
   }

@@ -4,6 +4,8 @@ import { mergePatch } from '../config/merge-patch.ts'
 import type { Config } from '../config/schema.ts'
 import { ArgumentError } from '../errors.ts'
 import { isRun, readRun } from '../runs/read.ts'
+import { checkVacant } from '../runs/run.ts'
+import type { DataInfo } from '../runs/schema.ts'
 import type { Method } from '../supervision/method.ts'
 
 interface Difference {
@@ -77,7 +79,25 @@ function changesOf(folder: string, config: Config, method: Method): string[] {
  */
 export function goesOn(config: Config, method: Method, resume: boolean): { readonly changes: readonly string[] } | null {
   const { folder } = config.run
-  if (!isRun(folder)) return null
+  if (!isRun(folder)) {
+    checkVacant(folder)
+    return null
+  }
   if (!resume) throw new ArgumentError(`${folder}: holds a run already; go on with it with --resume, or give another run.folder`)
   return { changes: changesOf(folder, config, method) }
+}
+
+/**
+ * Refuses to go on with other data than a run began with: its place in their order would mean other samples.
+ * @throws ArgumentError that says what differs
+ */
+export function checkData(folder: string, now: DataInfo): void {
+  const { data: then } = readRun(folder).run
+  if (then === undefined) return
+  const counts = (['rows', 'usable'] as const).flatMap((name) =>
+    then[name] === now[name] ? [] : [`${then[name]} ${name === 'rows' ? 'rows' : 'usable rows'} when it began, ${now[name]} now`],
+  )
+  if (counts.length === 0 && then.sha256 === now.sha256) return
+  const what = counts.length > 0 ? counts.join('; ') : 'as many rows as when it began, but some hold something else'
+  throw new ArgumentError(`${folder}: the data of this run have changed: ${what}. Restore them, or begin another run in another run.folder`)
 }

@@ -1,12 +1,12 @@
 // Makes a run ready to train: data looked through, models loaded, folder opened, and, for a run that goes on, everything as it was.
 
 import type { Config } from '../config/schema.ts'
-import { inspectRows, listing } from '../data/check.ts'
+import { type BadRow, inspectRows, listing } from '../data/check.ts'
 import { type DatasetOptions, openDataset } from '../data/dataset.ts'
 import { ArgumentError, SightlineError } from '../errors.ts'
-import { latestCheckpoint } from '../runs/read.ts'
+import { latestCheckpoint, orWithout } from '../runs/read.ts'
 import { createRun, openRun, type Run } from '../runs/run.ts'
-import type { RunEvent } from '../runs/schema.ts'
+import type { DataInfo, RunEvent } from '../runs/schema.ts'
 import { Evaluator } from '../supervision/evaluate.ts'
 import type { Method } from '../supervision/method.ts'
 import { native, setThreads } from '../torch/native.ts'
@@ -18,7 +18,7 @@ import { Batches, prepare } from './batches.ts'
 import { loadState, type Resumable } from './checkpoint.ts'
 import { checkTogether, faultFor } from './demands.ts'
 import type { Session } from './loop.ts'
-import { goesOn } from './resuming.ts'
+import { checkData, goesOn } from './resuming.ts'
 import { responseOf, type WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
 import { answering, Validation } from './validation.ts'
@@ -41,6 +41,8 @@ export interface SessionOptions {
 export interface OpenSession extends Session, AsyncDisposable {
   /** What a run that goes on does otherwise than it began, in words. */
   readonly changes: readonly string[]
+  /** Rows of the data that cannot be used, and are left out from the beginning. */
+  readonly leftOut: readonly BadRow[]
 }
 
 /** The run's folder, opened; `from` is null and `changes` are none where it begins. */
@@ -50,7 +52,7 @@ interface Opened {
   readonly changes: readonly string[]
 }
 
-function openFolder(config: Config, method: Method, { resume = false, command = [] }: SessionOptions): Opened {
+function openFolder(config: Config, method: Method, data: DataInfo, { resume = false, command = [] }: SessionOptions): Opened {
   const { folder } = config.run
   const { keep, best } = config.checkpoints
   const policy = { keep, best }
@@ -58,8 +60,9 @@ function openFolder(config: Config, method: Method, { resume = false, command = 
   if (going === null) {
     const { torch, cudaDevices } = native().describe()
     const engine = `libtorch ${torch}, ${cudaDevices} CUDA devices`
-    return { run: createRun(folder, { config, method, sightline: version, command, engine, checkpoints: policy }), from: null, changes: [] }
+    return { run: createRun(folder, { config, method, sightline: version, command, engine, checkpoints: policy, data }), from: null, changes: [] }
   }
+  checkData(folder, data)
   const run = openRun(folder, policy)
   const from = latestCheckpoint(folder)
   run.rewindTo(from?.step ?? 0)
@@ -67,10 +70,11 @@ function openFolder(config: Config, method: Method, { resume = false, command = 
 }
 
 const datasetOptions = (
+  section: 'data' | 'validation',
   { columns, imageRoot, limit }: Pick<Config['data'], 'columns' | 'imageRoot' | 'limit'>,
   hub: DatasetOptions['hub'],
 ): DatasetOptions => ({
-  ...{ columns, imageRoot, limit },
+  ...{ columns, imageRoot, limit, section },
   hub: hub ?? null,
 })
 
@@ -79,10 +83,13 @@ function writingOptions({ rollout, run, data }: Config): WritingOptions {
   return { samples, maxTokens, sampling: { temperature, topP, topK, minP }, maxRows, stop, seed: run.seed, response: data.response }
 }
 
-/** Tokens that every model has room for before an answer. */
-function longestContext({ scorers: { student, teacher } }: Trainee, maxTokens: number): number {
-  const room = [student, teacher].map((scorer) => scorer?.model.config.language.maxPositions ?? Infinity)
-  return Math.min(...room) - maxTokens
+const rolloutTokens = 'rollout.maxTokens'
+
+/** Tokens that every model has room for before an answer. @throws ArgumentError where `field` asks for answers that leave none */
+function longestContext({ scorers: { student, teacher } }: Trainee, maxTokens: number, field: string): number {
+  const room = Math.min(...[student, teacher].map((scorer) => scorer?.model.config.language.maxPositions ?? Infinity))
+  if (maxTokens < room) return room - maxTokens
+  throw new ArgumentError(`${field} is ${maxTokens}; the model has room for ${room} tokens, those before an answer among them: give fewer`)
 }
 
 /** @returns what answers the held-out samples, and in words those that it leaves out; null for neither */
@@ -96,11 +103,12 @@ async function openValidation(
   if (config.validation === null) return { validation: null, without: null }
   const { sources, every, maxTokens } = config.validation
   const { onBad } = config.data
-  const dataset = stack.adopt(await openDataset(sources, datasetOptions(config.validation, hub)), (open) => open.close())
+  const dataset = stack.adopt(await openDataset(sources, datasetOptions('validation', config.validation, hub)), (open) => open.close())
   const own = writingOptions(config)
   const writing = { ...own, maxTokens: maxTokens ?? own.maxTokens }
   const answers = answering(method)
-  const options = { reference: 'answer', longestContext: longestContext(trainee, writing.maxTokens), check: () => {} } as const
+  const maxTokensField = maxTokens === null ? rolloutTokens : 'validation.maxTokens'
+  const options = { reference: 'answer', longestContext: longestContext(trainee, writing.maxTokens, maxTokensField), check: () => {} } as const
   const faultIn = faultFor(config, answers)
   const { good, bad } = await inspectRows(dataset, {
     onBad,
@@ -136,17 +144,18 @@ export async function openSession(config: Config, method: Method, options: Sessi
   // What costs least is looked at first, and the folder is not touched before it is clear that the run can begin.
   goesOn(config, method, options.resume ?? false)
   const trainee = stack.use(await openTrainee(config, method))
-  const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions(config.data, options.hub)), (open) => open.close())
+  const room = longestContext(trainee, config.rollout.maxTokens, rolloutTokens)
+  const dataset = stack.adopt(await openDataset(config.data.sources, datasetOptions('data', config.data, options.hub)), (open) => open.close())
   const { validation, without } = await openValidation(config, method, trainee, options, stack)
   const { shuffle, reference, onBad } = config.data
   const writing = writingOptions(config)
-  const { good, bad } = await inspectRows(dataset, {
+  const { good, bad, sha256 } = await inspectRows(dataset, {
     ...{ onBad, fault: faultFor(config, method) },
     progress: (done, size) => options.progress?.('data', done, size),
   })
   const batches = new Batches(dataset, good, method, trainee.processors, {
     ...{ seed, shuffle, reference, onBad },
-    longestContext: longestContext(trainee, config.rollout.maxTokens),
+    longestContext: room,
     check: (sample) => {
       if (method.rollout.by === 'data') responseOf(sample, trainee.processors.student, writing)
     },
@@ -154,7 +163,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
   const { rate, beta1, beta2, eps, weightDecay, steps, epochs, batch, tokensPerPass, warmup } = config.optimisation
   const total = steps ?? Math.ceil(((epochs ?? 1) * batches.size) / batch)
   if (warmup > total) throw new ArgumentError(`optimisation.warmup is ${warmup}, but the run has ${total} steps in all; give fewer`)
-  const { run, from, changes } = openFolder(config, method, options)
+  const { run, from, changes } = openFolder(config, method, { rows: dataset.size, usable: good.length, sha256 }, options)
   stack.use(run)
   if (options.onEvent !== undefined) run.listen(options.onEvent)
   const decay = (_: string, { rank }: Tensor): number => (rank >= 2 ? weightDecay : 0)
@@ -168,7 +177,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
     run.addEvent({ type: 'started', step: 0 })
     for (const { row, reason } of bad) run.addEvent({ type: 'row-skipped', step: 0, row, reason })
   } else {
-    loadState(from.folder, resumable)
+    orWithout(run.folder, done, () => loadState(from.folder, resumable))
     run.addEvent({ type: 'resumed', step: done, fromStep: done, changes: [...changes] })
   }
   const repaired = run.repairs.map(({ file, bytes }) => `${file}: ${bytes} bytes of a broken last line were cut off`)
@@ -185,6 +194,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
     done,
     total,
     changes,
+    leftOut: bad,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

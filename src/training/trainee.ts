@@ -1,7 +1,7 @@
 // The models of a run: the student with what trains of it, and everyone that the method lets score, with as little memory of their own as
 // possible.
 
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { ArgumentError } from '../errors.ts'
@@ -39,9 +39,23 @@ export interface Trainee extends Disposable {
   exportTo(folder: string): void
 }
 
-/** Bounds of image sizes that are given. */
-function overridesOf({ minPixels, maxPixels }: { readonly minPixels: number | null; readonly maxPixels: number | null }): ProcessorOverrides {
-  return { ...(minPixels !== null && { minPixels }), ...(maxPixels !== null && { maxPixels }) }
+type ModelFolder = Pick<Config['model'], 'path' | 'minPixels' | 'maxPixels'>
+
+/** The processor of a model folder with the bounds of image sizes that are given. @throws ArgumentError that names the fields of the section */
+async function processorOf(section: 'model' | 'teacher', { path, minPixels, maxPixels }: ModelFolder): Promise<Processor> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    const name = /^[\w-][\w.-]*\/[\w.-]+$/.test(path) ? path : 'NAME'
+    throw new ArgumentError(
+      `${section}.path ${path}: there is no such folder; download it, for instance with  hf download ${name} --local-dir ${path}`,
+    )
+  }
+  const overrides: ProcessorOverrides = { ...(minPixels !== null && { minPixels }), ...(maxPixels !== null && { maxPixels }) }
+  try {
+    return await openProcessor(path, overrides)
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause
+    throw new ArgumentError(`${cause.message}; set ${section}.minPixels and ${section}.maxPixels so that they leave room between them`, { cause })
+  }
 }
 
 const loadOptions = (dtype: LoadOptions['dtype'] | null, device: NonNullable<LoadOptions['device']>): LoadOptions =>
@@ -91,7 +105,7 @@ export async function openTrainee(config: Config, method: Method): Promise<Train
     throw new ArgumentError(`the method ${method.name} has views with a teacher's weights; set teacher.path to the teacher's checkpoint`)
   }
   const { device } = config.model
-  const studentProcessor = await openProcessor(config.model.path, overridesOf(config.model))
+  const studentProcessor = await processorOf('model', config.model)
   const checkpoint = stack.use(loadModel(config.model.path, loadOptions(config.model.dtype, device)))
   const { model } = checkpoint
   const adapter = adapterOf(config, checkpoint)
@@ -124,7 +138,7 @@ export async function openTrainee(config: Config, method: Method): Promise<Train
   let teacherProcessor: Processor | null = null
   if (needed.has('teacher') && config.teacher !== null) {
     const { path, dtype, adapter: adapterFolder } = config.teacher
-    teacherProcessor = await openProcessor(path, overridesOf(config.teacher))
+    teacherProcessor = await processorOf('teacher', config.teacher)
     checkTokenizers(studentProcessor.tokenizer, teacherProcessor.tokenizer, path)
     const other = stack.use(loadModel(path, loadOptions(dtype, device)))
     trainable(other.model, [])

@@ -1,5 +1,6 @@
 // Answers held-out samples now and then, with the most probable tokens, to see whether the student gets better at what it was not shown.
 
+import { NotFiniteError } from '../errors.ts'
 import type { Metrics } from '../runs/schema.ts'
 import { activeTerms } from '../supervision/check.ts'
 import type { Method } from '../supervision/method.ts'
@@ -45,15 +46,28 @@ export class Validation {
     this.#patchesPerPass = options.patchesPerPass
   }
 
-  /** Metrics after a step, their names beginning with `validationPrefix`; none where none is due. Samples that are skipped are not counted. */
-  async after(step: number, onSkip: OnSkip): Promise<Metrics> {
+  /**
+   * Metrics after a step, their names beginning with `validationPrefix`; none where none is due, or where the student cannot answer any more.
+   * Samples that are skipped are not counted.
+   */
+  async after(step: number, warn: (message: string) => void): Promise<Metrics> {
     if (step % this.#every !== 0) return {}
+    try {
+      return await this.#measured((row, reason) => warn(`validation without row ${row}: ${reason}`))
+    } catch (error) {
+      if (!(error instanceof NotFiniteError)) throw error
+      warn(`no validation: ${error.message}`)
+      return {}
+    }
+  }
+
+  async #measured(onSkip: OnSkip): Promise<Metrics> {
     const sums: Record<string, { sum: number; count: number }> = {}
     for (let start = 0; start < this.#batches.size; start += together) {
       using store = new FeatureStore(this.#patchesPerPass)
       const prompts = await this.#batches.between(start, Math.min(start + together, this.#batches.size), onSkip)
       const rollouts = await writeRollouts(this.#method, this.#trainee, prompts, store, this.#writing)
-      for (const [name, { sum, count }] of Object.entries(rolloutMetrics(rollouts))) {
+      for (const [name, { sum, count }] of Object.entries(rolloutMetrics(rollouts, this.#method))) {
         const total = sums[validationPrefix + name] ?? { sum: 0, count: 0 }
         sums[validationPrefix + name] = { sum: total.sum + sum, count: total.count + count }
       }

@@ -1,4 +1,4 @@
-// The command line, the examples and the demonstration as a user runs them.
+// The command line and the examples as a user runs them.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -6,8 +6,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { demo } from '../../src/cli/demo.ts'
-import { memory } from '../../src/torch/memory.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -19,6 +17,8 @@ test('help, version and usage errors', () => {
   const help = run('src/cli/main.ts', '--help')
   assert.equal(help.status, 0)
   assert.match(help.stdout, /sightline doctor/)
+  const own = run('src/cli/main.ts', 'train', '--help').stdout
+  assert.match(own, /^ {2}sightline train CONFIG .*\n( {6}.*\n)+$/)
   assert.match(run('bin/sightline.mjs', '--version').stdout, /^\d+\.\d+\.\d+\n$/)
   for (const args of [['nonsense'], ['--nonsense'], ['doctor', 'extra'], []]) {
     const wrong = run('src/cli/main.ts', ...args)
@@ -99,15 +99,6 @@ test('inspect tells the family, the sizes and the memory of training', () => {
   assert.match(stdout, /stored as +F32 \(202,304\)/)
   assert.match(stdout, /LoRA r 8, base in bfloat16/)
   assert.match(run('src/cli/main.ts', 'inspect', 'test').stderr, /config\.json/)
-})
-
-test('the demonstration, shortened: both models learn, the same seed gives the same run, and nothing is left in memory', () => {
-  const before = memory().tensors
-  const short = (): { teacherBits: number; studentBits: number } => demo({ scale: 0.05, print: () => undefined })
-  const first = short()
-  assert.ok(first.teacherBits < 5.5 && first.studentBits < 8, JSON.stringify(first))
-  assert.deepEqual(short(), first)
-  assert.equal(memory().tensors, before)
 })
 
 for (const file of readdirSync(`${root}/examples`)) {

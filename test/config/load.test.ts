@@ -73,15 +73,26 @@ test('a value of --set is YAML', () => {
   assert.equal(read('data.response=a={answer}').data.response, 'a={answer}')
   assert.deepEqual(read('rollout.stop=["\\n\\n", x]').rollout.stop, ['\n\n', 'x'])
   assert.equal(read('adapter=').adapter, null)
+  // Braces and brackets where nothing but a text fits.
+  assert.equal(read('data.response={answer}').data.response, '{answer}')
+  assert.equal(read('data.response={solution} [{answer}]').data.response, '{solution} [{answer}]')
+  assert.equal(read('data.imageRoot=[old] pictures').data.imageRoot, '[old] pictures')
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['rollout.topP', /expected PATH=VALUE/],
     ['=3', /expected PATH=VALUE/],
     ['rollout..topP=3', /expected PATH=VALUE/],
-    ['rollout.stop=[a', /--set rollout.stop=\[a:1:\d+: no valid YAML/],
+    ['rollout.stop=[a', /--set rollout.stop=\[a \(character 3 of the value\): no valid YAML/],
     ['extends=x', /only a file can extend another/],
     ['model.path=007', /--set model.path=007: model.path is 7; expected non-empty text/],
     ['rollout.top_p=1', /--set rollout.top_p=1: rollout.top_p: there is no such field; did you mean rollout.topP\?/],
     ['top_p=1', /did you mean rollout.topP\?/],
+    ['temprature=1', /did you mean rollout.temperature\?/],
+    ['lr=1', /: lr: there is no such field; did you mean optimisation.rate\?/],
+    ['optimisation.learning_rate=1', /did you mean optimisation.rate\?/],
+    ['batch_size=1', /did you mean optimisation.batch\?/],
+    ['max_grad_norm=1', /did you mean optimisation.maxNorm\?/],
+    ['run.threads=1025', /run.threads is 1025; expected integer ≥ 1 and ≤ 1024 or null/],
+    ['model={minPixels: 9, maxPixels: 8}', /model.maxPixels is 8; expected no fewer than model.minPixels/],
     ['data.sources.0=x', /data.sources is \{"0":"x"\}; expected non-empty text or non-empty list of non-empty text/],
     ['__proto__.x=1', /there is no such field/],
     ['model.__proto__=1', /model.__proto__: there is no such field/],
@@ -130,6 +141,18 @@ parts: [vision, hed]
     message(() => readConfig(over), FileFormatError),
     /^under.yaml:4:11: rollout.topP .*\nover.yaml:3:3: rollout.minP /,
   )
+})
+
+test('a file that is no text, or no YAML at all, costs few lines', () => {
+  const path = file('weights.yaml', '')
+  writeFileSync(path, Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * 7919) % 256)))
+  assert.equal(
+    message(() => readConfig(path), FileFormatError),
+    'weights.yaml: is no text; expected a configuration in YAML',
+  )
+  const lines = message(() => readConfig(file('code.yaml', '} ] :\n'.repeat(40))), FileFormatError).split('\n')
+  assert.equal(lines.length, 6)
+  assert.match(lines.at(-1) as string, /^and \d+ more$/)
 })
 
 test('every required field that is missing is named', () => {
@@ -283,6 +306,15 @@ test('a printed configuration explains itself and is read as what it was printed
     )
     assert.match(text, /\n {2}# Learning rate of AdamW at its peak. \(number > 0; default 0.000005\)\n {2}rate: /)
     assert.ok(text.split('\n').every((line) => line.length <= 120))
+    // Sections that are null show what they would have: without the signs of comments they are read.
+    const filled = text.replace(/^( *)(validation|teacher|best): null\n((?:\1 {2}#.*\n)+)/gm, (_, indent: string, name: string, fields: string) => {
+      return `${indent}${name}:\n${fields.replace(/^( *)# /gm, '$1')}`
+    })
+    assert.match(filled, /\nvalidation:\n {2}# Where samples come from/)
+    const given = [...missing.map((field) => `${field}=required`), 'validation.sources=v', 'teacher.path=t', 'checkpoints.best.metric=m']
+    const read = readConfig(file('filled.yaml', filled), given).config
+    assert.equal(read.validation?.every, 50)
+    assert.deepEqual([read.teacher?.minPixels, read.checkpoints.best], [null, { metric: 'm', goal: 'max' }])
   }
   assert.doesNotMatch(draftText(file('whole.yaml', required)), /Still to be given/)
   const list: string[] = []

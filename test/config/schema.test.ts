@@ -50,6 +50,7 @@ test('every bound: the last value inside is taken, the first outside is not', ()
     'model.path': { good: ['x'], bad: ['', null, 3] },
     'model.device': { good: ['cpu', 'cuda', 'cuda:0', 'cuda:12'], bad: ['cuda:', 'cuda:-1', 'cuda:1.5', 'gpu', null] },
     'model.dtype': { good: [null, 'stored', 'float32', 'bfloat16'], bad: ['float16', ''] },
+    'run.threads': { good: [1, 1024, null], bad: [0, 1025] },
     'model.maxPixels': { good: [1, null], bad: [0, 1.5, '3'] },
     'data.sources': { good: ['a', ['a', 'b']], bad: ['', [], [''], [1], null] },
     'data.response': { good: ['{answer}', 'so \\boxed{{answer}}', '{solution}'], bad: ['', 'answer', '{problem}'] },

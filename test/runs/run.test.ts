@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ArgumentError, FileFormatError, StorageError } from '../../src/errors.ts'
 import { Appender } from '../../src/runs/files.ts'
-import { bestCheckpoint, isRun, readEvents, readMetrics, readRun, readTranscripts, transcriptSteps } from '../../src/runs/read.ts'
+import { bestCheckpoint, isRun, latestCheckpoint, readEvents, readMetrics, readRun, readTranscripts, transcriptSteps } from '../../src/runs/read.ts'
 import { createRun, openRun } from '../../src/runs/run.ts'
 import type { NewEvent } from '../../src/runs/schema.ts'
 import { ratio } from '../../src/runs/schema.ts'
@@ -134,11 +134,19 @@ test('a folder that holds a run, or files under its names, is refused; leftovers
 
   const model = temporaryFolder(context)
   writeFileSync(join(model, 'config.json'), '{"model_type":"qwen3_vl"}')
-  assert.throws(() => createRun(model, newRun), { name: 'ArgumentError', message: /holds config\.json, which/ })
+  assert.throws(() => createRun(model, newRun), { name: 'ArgumentError', message: /holds config\.json, and no run; give a new or an empty folder/ })
   assert.throws(() => openRun(model, policy), { name: 'ArgumentError', message: /holds no run/ })
   assert.throws(() => readRun(join(model, 'none')), { name: 'ArgumentError', message: /holds no run/ })
   assert.deepEqual(readdirSync(model), ['config.json'])
   assert.equal(readFileSync(join(model, 'config.json'), 'utf8'), '{"model_type":"qwen3_vl"}')
+
+  const pictures = temporaryFolder(context)
+  for (const name of ['.hidden', 'a.png', 'b.png', 'c.png', 'd.png', 'e.png', 'f.png']) writeFileSync(join(pictures, name), '')
+  assert.throws(() => createRun(pictures, newRun), {
+    name: 'ArgumentError',
+    message: /holds a\.png, b\.png, c\.png, d\.png, e\.png and 1 more, and no run; give a new or an empty folder/,
+  })
+  assert.equal(readdirSync(pictures).length, 7)
 
   const killed = temporaryFolder(context)
   mkdirSync(join(killed, 'rollouts'))
@@ -233,9 +241,30 @@ test('a disk that is full and a folder that cannot be written are told as such',
   const folder = temporaryFolder(context)
   writeFileSync(join(folder, 'file'), '')
   assert.throws(() => createRun(join(folder, 'file', 'run'), newRun), { name: 'StorageError', message: /file\/run: cannot be written: ENOTDIR/ })
+  // Where Node's own way to make folders does not come back.
+  assert.throws(() => createRun('/proc/foo/run', newRun), { name: 'StorageError', message: /\/proc\/foo\/run: cannot be written: ENOENT/ })
   using run = createRun(join(folder, 'run'), newRun)
   rmSync(join(folder, 'run', 'rollouts'), { recursive: true })
   assert.throws(() => run.addTranscripts(1, [transcriptOf(1, 0)]), StorageError)
+})
+
+test('a damaged checkpoint is an error that says how to go on without it', async (context) => {
+  const folder = temporaryFolder(context)
+  using run = createRun(folder, newRun)
+  await run.saveCheckpoint(3, mean(1), () => {})
+  await run.saveCheckpoint(5, mean(2), () => {})
+  const [third, fifth] = ['step-000003', 'step-000005'].map((name) => join(folder, 'checkpoints', name)) as [string, string]
+  writeFileSync(join(fifth, 'checkpoint.json'), '{"version": 1, "st')
+  assert.throws(() => latestCheckpoint(folder), {
+    name: 'FileFormatError',
+    message: new RegExp(`no valid JSON.*\\n.*remove ${fifth} to go on from step 3$`),
+  })
+  writeFileSync(join(fifth, 'checkpoint.json'), '{"version": 1, "step": 4, "metrics": {}}')
+  assert.throws(() => latestCheckpoint(folder), { name: 'FileFormatError', message: /step is 4; expected 5.*\n.*to go on from step 3$/ })
+  rmSync(fifth, { recursive: true })
+  assert.equal(latestCheckpoint(folder)?.step, 3)
+  writeFileSync(join(third, 'checkpoint.json'), '')
+  assert.throws(() => latestCheckpoint(folder), { name: 'FileFormatError', message: /to go on from step 0$/ })
 })
 
 test('checkpoint metrics may lack the metric of the policy', async (context) => {

@@ -150,7 +150,7 @@ test('as many bad steps in a row as allowed end the run, also across a resume; i
   const [whole, broken] = [at('whole'), at('broken')]
   await assert.rejects(runTo(whole, method), (error: Error) => {
     assert.ok(error instanceof DivergedError)
-    assert.match(error.message, /^3 steps in a row, the last of them step 3, .*whole\/rollouts\/step-000003\.jsonl/)
+    assert.match(error.message, /^3 steps in a row, the last of them step 3, .*whole\/events\.jsonl says of each/)
     return true
   })
   await runTo(broken, method, { stopAfter: 2 })
@@ -167,10 +167,96 @@ test('as many bad steps in a row as allowed end the run, also across a resume; i
   sameRun(join(folder, 'broken'), join(folder, 'whole'), 'diverged again')
 })
 
-test('a policy that cannot answer any more is an error that says so', async (context) => {
+test('a policy that cannot answer costs steps, as other numbers that are not finite do', async (context) => {
   const folder = temporaryFolder(context)
-  const config = configOf(folder, questions(2), { adapter: null, optimisation: { batch: 1, steps: 3 } })
-  const poisoned = runTo(config, presetOf('opsd'), { watch: ({ trainee }) => void poison(trainee.parameters) })
-  await assert.rejects(poisoned, /logits are not finite; its weights or activations overflowed/)
-  assert.equal(await runTo(config, presetOf('opsd'), { resume: true }), 'finished')
+  const at = (name: string, badSteps: number) =>
+    configOf(folder, questions(3), {
+      adapter: null,
+      rollout: { maxTokens: 4, topK: 5 },
+      optimisation: { batch: 1, steps: 4 },
+      validation: { sources: join(folder, 'data.jsonl'), every: 2, maxTokens: 2 },
+      run: { folder: join(folder, name), badSteps },
+    })
+  // After the first step, and mended after the third.
+  let restore = (): void => {}
+  const config = at('mended', 3)
+  const end = await runTo(config, presetOf('opsd'), {
+    watch: ({ trainee }, { step }) => {
+      if (step === 1) restore = poison(trainee.parameters)
+      if (step === 3) restore()
+    },
+  })
+  assert.equal(end, 'finished')
+  const metrics = readMetrics(config.run.folder).map((line) => line.metrics)
+  assert.deepEqual(
+    metrics.map(({ skipped, correct, loss }) => [skipped?.sum, correct?.count, Number.isFinite(loss?.sum)]),
+    [
+      [0, 1, true],
+      [1, 0, false],
+      [1, 0, false],
+      [0, 1, true],
+    ],
+  )
+  assert.deepEqual(
+    metrics.map((each) => each['validation/correct']?.count),
+    [undefined, undefined, undefined, 3],
+  )
+  const skips = readEvents(config.run.folder).flatMap((event) => (event.type === 'step-skipped' ? [event] : []))
+  assert.deepEqual(
+    skips.map(({ step, rows }) => [step, rows]),
+    [
+      [2, null],
+      [3, null],
+    ],
+  )
+  assert.match(skips[0]?.reason as string, /^no answers to the rows [012]: row 0: the model's logits are not finite/)
+
+  const broken = at('broken', 2)
+  await assert.rejects(runTo(broken, presetOf('opsd'), { watch: ({ trainee }) => void poison(trainee.parameters) }), DivergedError)
+  assert.deepEqual(
+    readEvents(broken.run.folder).flatMap((event) => (event.type === 'stopped' ? [[event.step, event.reason]] : [])),
+    [[3, 'limit']],
+  )
+  assert.equal(await runTo(broken, presetOf('opsd'), { resume: true }), 'finished')
+})
+
+test('a validation that cannot be answered is a warning', async (context) => {
+  const folder = temporaryFolder(context)
+  const config = configOf(folder, questions(2), {
+    adapter: null,
+    rollout: { maxTokens: 40 },
+    optimisation: { batch: 1, steps: 2 },
+    validation: { sources: join(folder, 'data.jsonl'), every: 1, maxTokens: 2 },
+  })
+  // Answers come from the data, so that nothing else meets the weights before.
+  await runTo(config, presetOf('sft'), { watch: ({ trainee }, { step }) => void (step === 1 && poison(trainee.parameters)) })
+  const warnings = readEvents(config.run.folder).flatMap((event) => (event.type === 'warning' ? [[event.step, event.message]] : []))
+  assert.deepEqual(
+    warnings.map(([step]) => step),
+    [2],
+  )
+  assert.match(String(warnings[0]?.[1]), /^no validation: .*logits are not finite/)
+})
+
+test('a run that learns nothing is told once, after ten steps', async (context) => {
+  const folder = temporaryFolder(context)
+  const silent = (steps: number) =>
+    configOf(folder, questions(2), {
+      adapter: { rank: 1 },
+      rollout: { maxTokens: 1 },
+      optimisation: { batch: 1, steps },
+      run: { folder: join(folder, `${steps}`) },
+    })
+  const warned = (steps: number) =>
+    readEvents(join(folder, `${steps}`)).flatMap((event) => (event.type === 'warning' ? [[event.step, event.message]] : []))
+  const { terms } = presetOf('opsd')
+  // Only valid answers count, and one token is none.
+  const method = presetOf('opsd', { terms: { privileged: { ...(terms['privileged'] as DistillTerm), on: { valid: 'answer' } } } })
+  for (const steps of [9, 22]) await runTo(silent(steps), method)
+  assert.deepEqual(warned(9), [])
+  assert.deepEqual(
+    warned(22).map(([step]) => step),
+    [10],
+  )
+  assert.match(String(warned(22)[0]?.[1]), /^10 steps in a row had no gradient/)
 })

@@ -1,7 +1,7 @@
 // What a run is refused for before it begins, what it may change when it goes on, and what it begins from.
 
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Config, type ConfigInput, configSchema } from '../../src/config/schema.ts'
@@ -10,6 +10,7 @@ import { latestCheckpoint, readEvents, readMetrics } from '../../src/runs/read.t
 import { ratio } from '../../src/runs/schema.ts'
 import type { DistillTerm, Method, View } from '../../src/supervision/method.ts'
 import { openSafetensors } from '../../src/torch/safetensors.ts'
+import { train } from '../../src/training/loop.ts'
 import { openSession } from '../../src/training/session.ts'
 import { folderOf } from '../models/goldens.ts'
 import {
@@ -338,4 +339,146 @@ test('an adapter can begin from one of the same form; the base stays the model w
     await assert.rejects(runTo(at('other', { from, ...other }, 1), presetOf('sft')), { name: 'ArgumentError', message })
   }
   await assert.rejects(runTo(at('other', { from: join(folder, 'nowhere') }, 1), presetOf('sft')), /nowhere/)
+})
+
+test('a row that stops the run costs nothing of what was done before it', async (context) => {
+  const folder = temporaryFolder(context)
+  const rows = questions(5).map((row, i) => (i === 3 ? { ...row, images: [brokenImage(folder)] } : row))
+  const config = configOf(folder, rows, {
+    data: { sources: writeRows(join(folder, 'rows.jsonl'), rows), shuffle: false },
+    adapter: { rank: 2, dropout: 0.2 },
+    optimisation: { batch: 1, steps: 4, rate: 1e-2 },
+    checkpoints: { every: 50 },
+  })
+  const method = presetOf('opsd')
+  await assert.rejects(runTo(config, method), /^FileFormatError: row 3: /)
+  assert.equal(latestCheckpoint(config.run.folder)?.step, 3)
+  // Again without a step between: nothing is left to save.
+  await assert.rejects(runTo(config, method, { resume: true }), /^FileFormatError: row 3: /)
+  const skipping = changed(config, { data: { onBad: 'skip' } })
+  assert.equal(await runTo(skipping, method, { resume: true }), 'finished')
+  const whole = changed(skipping, { run: { folder: join(folder, 'whole') } })
+  await runTo(whole, method)
+  sameRun(config.run.folder, whole.run.folder, 'rescued')
+
+  // The same where the error comes after the draw: the step's place in the data is not taken.
+  const own = changed(config, { data: { shuffle: true }, run: { folder: join(folder, 'own') } })
+  const failing = { ...own, data: { ...own.data, sources: [writeRows(join(folder, 'good.jsonl'), questions(5))] } }
+  {
+    await using session = await openSession(failing, method)
+    const write = session.writing
+    // Refused when the third step is written.
+    Object.defineProperty(session, 'writing', { get: () => (session.progress.position < 2 ? write : { ...write, maxTokens: -1 }) })
+    await assert.rejects(
+      train(session, new AbortController().signal, () => {}),
+      /maxTokens is -1/,
+    )
+    assert.equal(session.progress.position, 2)
+  }
+  assert.equal(latestCheckpoint(failing.run.folder)?.step, 2)
+})
+
+test('marks that do not fit the images are seen before the run', async (context) => {
+  const folder = temporaryFolder(context)
+  const rows = questions(3).map((row, i) => (i === 1 ? { ...row, problem: '<image> or <image>?' } : row))
+  const config = configOf(folder, rows, { adapter: { rank: 1 } })
+  await assert.rejects(runTo(config, presetOf('opsd')), (error: Error) => {
+    assert.match(error.message, /^1 of 3 rows cannot be used:\n {2}row 1 .*: the problem marks 2 images with <image>, but 1 are given\n/)
+    return true
+  })
+  assert.ok(!existsSync(config.run.folder))
+})
+
+test('a run does not go on with other data, wherever they lie', async (context) => {
+  const folder = temporaryFolder(context)
+  const rows = bareQuestions(4)
+  const config = configOf(folder, rows, {
+    method: 'opsd',
+    adapter: { rank: 1 },
+    rollout: { maxTokens: 2 },
+    optimisation: { batch: 1, steps: 3 },
+    checkpoints: { every: 1 },
+  })
+  const method = presetOf('opsd')
+  await runTo(config, method, { stopAfter: 1 })
+  const path = join(folder, 'data.jsonl')
+  const other = (i: number, change: object) => rows.map((row, at) => (at === i ? { ...row, ...change } : row))
+  for (const [given, message] of [
+    [[...rows, ...rows], /the data of this run have changed: 4 rows when it began, 8 now; 4 usable rows when it began, 8 now\. Restore them/],
+    [other(2, { answer: '7' }), /as many rows as when it began, but some hold something else/],
+    [[...rows].reverse(), /but some hold something else/],
+  ] as const) {
+    writeRows(path, given)
+    await assert.rejects(runTo(config, method, { resume: true }), { name: 'ArgumentError', message })
+  }
+  assert.equal(latestCheckpoint(config.run.folder)?.step, 1)
+  assert.ok(!existsSync(join(config.run.folder, 'run.lock')))
+  writeRows(path, rows)
+  assert.equal(await runTo(config, method, { resume: true }), 'finished')
+})
+
+test('a checkpoint that is damaged is named, and the run goes on without it', async (context) => {
+  const folder = temporaryFolder(context)
+  const config = configOf(folder, bareQuestions(3), {
+    adapter: { rank: 1 },
+    rollout: { maxTokens: 2 },
+    optimisation: { batch: 1, steps: 4 },
+    checkpoints: { every: 1, keep: 3 },
+  })
+  const method = presetOf('opsd')
+  await runTo(config, method, { stopAfter: 3 })
+  const last = join(config.run.folder, 'checkpoints', 'step-000003')
+  for (const file of ['optimizer.safetensors', 'state.json', 'adapter/adapter_model.safetensors']) {
+    const sound = readFileSync(join(last, file))
+    writeFileSync(join(last, file), sound.subarray(0, sound.length / 2))
+    await assert.rejects(runTo(config, method, { resume: true }), (error: Error) => {
+      assert.ok(error.message.includes(`\nIf the checkpoint is damaged, remove ${last} to go on from step 2`), error.message)
+      return true
+    })
+    writeFileSync(join(last, file), sound)
+  }
+  rmSync(last, { recursive: true })
+  assert.equal(await runTo(config, method, { resume: true }), 'finished')
+})
+
+test('what cannot begin says what to set', async (context) => {
+  const folder = temporaryFolder(context)
+  const validation = { sources: join(folder, 'data.jsonl'), maxTokens: 128_000 }
+  for (const [given, message] of [
+    [
+      { model: { path: 'Owner/A-Model' } },
+      /model\.path Owner\/A-Model: there is no such folder; download it, .* hf download Owner\/A-Model --local-dir/,
+    ],
+    [{ model: { path: '/no/where' } }, /hf download NAME --local-dir \/no\/where/],
+    [{ teacher: { path: 'nowhere' }, method: 'opd' }, /teacher\.path nowhere: there is no such folder/],
+    [{ rollout: { maxTokens: 128_000 } }, /rollout\.maxTokens is 128000; the model has room for 128000 tokens/],
+    [{ validation }, /validation\.maxTokens is 128000; the model has room for/],
+    [{ model: { path: folderOf('qwen2_5_vl'), minPixels: null, maxPixels: 10 } }, /maxPixels 10; set model\.minPixels and model\.maxPixels/],
+    [{ data: { sources: join(folder, 'data.jsonl'), columns: { problem: 'x' } } }, /data\.columns\.problem is "x"/],
+    [{ validation: { ...validation, maxTokens: 1, columns: { answer: 'x' } } }, /validation\.columns\.answer is "x"/],
+  ] as const) {
+    const config = configOf(folder, questions(2), { adapter: { rank: 1 }, ...(given as Partial<ConfigInput>) })
+    await assert.rejects(runTo(config, presetOf(config.method === 'opd' ? 'opd' : 'opsd')), { name: 'ArgumentError', message })
+    assert.ok(!existsSync(config.run.folder))
+  }
+  // Before a model is loaded.
+  mkdirSync(join(folder, 'run'))
+  writeFileSync(join(folder, 'run', 'notes.txt'), '')
+  await assert.rejects(runTo(configOf(folder, questions(2), { model: { path: '/no/where' } }), presetOf('opsd')), /run: holds notes\.txt, and no run/)
+})
+
+test('a row that turned out broken stays left out, whatever becomes of its image, and is told once', async (context) => {
+  const folder = temporaryFolder(context)
+  const image = brokenImage(folder)
+  const rows = questions(3).map((row, i) => (i === 1 ? { ...row, images: [image] } : row))
+  const sources = writeRows(join(folder, 'rows.jsonl'), rows)
+  const config = configOf(folder, rows, { data: { sources, onBad: 'skip', shuffle: false }, adapter: { rank: 1 } })
+  await using session = await openSession(config, presetOf('opsd'))
+  const told: number[] = []
+  const drawn = async (position: number): Promise<number[]> =>
+    (await session.batches.draw(position, 3, (row) => void told.push(row))).prompts.map(({ sample }) => sample.row)
+  assert.deepEqual(await drawn(0), [0, 2, 0])
+  cpSync(imagePath('alpha.png'), image)
+  assert.deepEqual(await drawn(3), [0, 2, 0])
+  assert.deepEqual(told, [1])
 })
