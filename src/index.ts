@@ -4,7 +4,16 @@ export { readConfig } from './config/load.ts'
 export { type Config, type ConfigInput, configSchema } from './config/schema.ts'
 export { type Dataset, type DatasetOptions, openDataset } from './data/dataset.ts'
 export type { Sample } from './data/sample.ts'
-export { ArgumentError, EngineError, FileFormatError, NotFiniteError, OperatorError, SightlineError, StorageError, UseAfterFreeError } from './errors.ts'
+export {
+  ArgumentError,
+  EngineError,
+  FileFormatError,
+  NotFiniteError,
+  OperatorError,
+  SightlineError,
+  StorageError,
+  UseAfterFreeError,
+} from './errors.ts'
 export { methods } from './methods/registry.ts'
 export { type ExportOptions, exportModel } from './models/export.ts'
 export { type Inspection, inspectModel } from './models/inspect.ts'

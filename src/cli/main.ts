@@ -295,6 +295,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (reader.needed) process.exit(enough ? 0 : 1)
 })
 
+// Whoever started this as a part of something larger is gone: nobody waits for the rest.
+process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+process.channel?.unref()
+
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { Start } from './jobs.ts'
 
 /** Lines of an error that are kept. */
@@ -26,10 +27,14 @@ function shareOf(line: string): number | null {
   return typeof share === 'number' && Number.isFinite(share) ? share : null
 }
 
-/** @param main the file of the command line; its processes get the flags of this one */
+/**
+ * @param main the file of the command line; its processes get the flags of this one, and a channel by which they notice that it is gone, so
+ *   that none of them outlives it
+ */
 export function starter(main: string): Start {
   return async ({ command }, onShare, signal) => {
-    const child = spawn(process.execPath, [...process.execArgv, main, ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [...process.execArgv, main, ...command], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const { stdout, stderr } = child as { stdout: Readable; stderr: Readable }
     const stop = (): void => void child.kill('SIGTERM')
     signal.addEventListener('abort', stop)
     if (signal.aborted) stop()
@@ -40,8 +45,8 @@ export function starter(main: string): Start {
       else if (line.trim() !== '') said.push(line)
       if (said.length > kept) said.shift()
     }
-    createInterface({ input: child.stdout }).on('line', hear)
-    createInterface({ input: child.stderr }).on('line', hear)
+    createInterface({ input: stdout }).on('line', hear)
+    createInterface({ input: stderr }).on('line', hear)
     try {
       const status = await new Promise<number>((resolve, reject) => {
         child.on('error', reject)
