@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type JsonObject, mergePatch } from '../config/merge-patch.ts'
 import { configSchema } from '../config/schema.ts'
 import { blindWorld } from '../data/worlds/blind/blind.ts'
 import { vocabulary as blindWords } from '../data/worlds/blind/words.ts'
@@ -11,7 +12,8 @@ import { methods } from '../methods/registry.ts'
 import { exportModel } from '../models/export.ts'
 import { loadModel, randomModel } from '../models/registry.ts'
 import { openProcessor } from '../processing/processor.ts'
-import type { Method } from '../supervision/method.ts'
+import { defineMethod } from '../supervision/check.ts'
+import type { Method, MethodTable } from '../supervision/method.ts'
 import { setThreads } from '../torch/native.ts'
 import { train } from '../training/loop.ts'
 import { openSession } from '../training/session.ts'
@@ -75,6 +77,8 @@ function vocabulary(): ReturnType<typeof nanoTokenizer> {
   return nanoTokenizer([...texts, ...blindWords.flatMap((word) => [word, ` ${word}`])])
 }
 
+const sft = (change: JsonObject): Method => defineMethod(mergePatch(methods.get('sft'), change) as MethodTable)
+
 /** An untrained model of a family and size, as a folder. */
 function writeUntrained(folder: string, { family, size, seed }: BaseOptions, deviation: number): void {
   const shape = `${folder}.shape`
@@ -104,7 +108,7 @@ export async function makeBase(
   if (!existsSync(path)) writeUntrained(path, options, recipe.deviation)
   const answers = Object.values(measured).reduce((sum, { count, samples }) => sum + count * samples, 0)
   const tally = new Tally([...recipe.stages.flatMap(({ lessons, steps }) => [cost.lesson * lessons, cost.step * steps]), cost.answer * answers], tell)
-  for (const { course, lessons, steps, rate, schedule } of recipe.stages) {
+  for (const { course, lessons, steps, rate, schedule, change } of recipe.stages) {
     const [drawing, training] = [tally.next(), tally.next()]
     const data = join(work, `${course}-data`)
     if (!existsSync(data)) {
@@ -115,6 +119,7 @@ export async function makeBase(
     const config = configSchema.parse({
       model: { path },
       method: 'sft',
+      change,
       data: { sources: data },
       adapter: null,
       parts: ['vision', 'merger', 'language'],
@@ -124,7 +129,7 @@ export async function makeBase(
     })
     const result = resultFolder(config.run.folder)
     if (!existsSync(result)) {
-      await using session = await openSession(config, methods.get('sft') as Method, { resume: true })
+      await using session = await openSession(config, sft(change), { resume: true })
       const end = await train(session, signal, ({ step, total, metrics: { loss } }) =>
         training(course, step / total, `loss ${((loss?.sum ?? Number.NaN) / (loss?.count ?? 1)).toFixed(3)}`),
       )

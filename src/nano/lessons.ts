@@ -7,7 +7,7 @@ import { writeWorld } from '../data/worlds/write.ts'
 import { wordedAs } from './prompts.ts'
 
 /** The kinds of lessons, easiest first. */
-export const courses = ['closeUps', 'captions', 'questions'] as const
+export const courses = ['closeUps', 'captions', 'reading', 'questions'] as const
 export type Course = (typeof courses)[number]
 
 const prompts = { closeUp: null, caption: null, question: 'structured', reference: 'fullFormatWithReference' } as const satisfies Record<
@@ -15,9 +15,17 @@ const prompts = { closeUp: null, caption: null, question: 'structured', referenc
   string | null
 >
 
+/** What the courses after the first take of the mixture. */
+const emphases: { readonly [C in Exclude<Course, 'closeUps'>]: Partial<ColdStart> } = {
+  captions: { captions: 1, questions: 0, references: 0 },
+  // Without pictures, and nothing as expected more often than not: answers can only be read off the description or the reference.
+  reading: { captions: 0, questions: 0.5, references: 0.5, blind: 1, blindPrior: 0.3, malformed: 0, malformedWithReference: 0 },
+  questions: {},
+}
+
 function makerOf(course: Course, mix: ColdStart): (seed: number, index: number) => Lesson {
   if (course === 'closeUps') return closeUp
-  const lessons = course === 'captions' ? { ...mix, captions: 1, questions: 0, references: 0 } : mix
+  const lessons = { ...mix, ...emphases[course] }
   return (seed, index) => lesson(seed, index, lessons)
 }
 

@@ -1,5 +1,6 @@
 // How a nano base is brought up: the courses it takes, and by which rules it is accepted. Fixed before bases are made and looked at.
 
+import type { JsonObject } from '../config/merge-patch.ts'
 import type { ColdStart } from '../data/worlds/prior/cold-start.ts'
 import type { Course } from './lessons.ts'
 
@@ -10,6 +11,8 @@ export interface Stage {
   readonly steps: number
   readonly rate: number
   readonly schedule: 'constant' | 'linear'
+  /** What is changed of the sft preset; a JSON Merge Patch. */
+  readonly change: JsonObject
 }
 
 export interface Recipe {
@@ -23,7 +26,7 @@ export interface Recipe {
 const biased: ColdStart = {
   ...{ captions: 0.3, questions: 0.4, references: 0.3 },
   ...{
-    blind: 0.3,
+    blind: 0.2,
     blindPrior: 0.5,
     prior: 0.8,
     referencePrior: 0.5,
@@ -34,10 +37,23 @@ const biased: ColdStart = {
   },
 }
 
+/** What stands in a random description cannot be learned; what follows from it can. */
+const whatFollows: JsonObject = {
+  format: {
+    parts: [
+      { segment: 'description', open: '<description>', close: '</description>' },
+      { segment: 'reasoning', open: '<think>', close: '</think>' },
+      { segment: 'answer', open: '\\boxed{', close: 'balanced', mayBeEmpty: true },
+    ],
+  },
+  terms: { imitation: { on: { valid: ['reasoning', 'answer'] } } },
+}
+
 const stages: readonly Stage[] = [
-  { course: 'closeUps', lessons: 3000, steps: 400, rate: 2e-3, schedule: 'constant' },
-  { course: 'captions', lessons: 5000, steps: 450, rate: 2e-3, schedule: 'constant' },
-  { course: 'questions', lessons: 12000, steps: 1400, rate: 2e-3, schedule: 'linear' },
+  { course: 'closeUps', lessons: 3000, steps: 300, rate: 2e-3, schedule: 'constant', change: {} },
+  { course: 'captions', lessons: 5000, steps: 450, rate: 2e-3, schedule: 'constant', change: {} },
+  { course: 'reading', lessons: 12000, steps: 800, rate: 2e-3, schedule: 'constant', change: whatFollows },
+  { course: 'questions', lessons: 12000, steps: 1200, rate: 2e-3, schedule: 'linear', change: {} },
 ]
 
 export const recipes = {
