@@ -4,6 +4,9 @@ export { readConfig } from './config/load.ts'
 export { type Config, type ConfigInput, configSchema } from './config/schema.ts'
 export { type Dataset, type DatasetOptions, openDataset } from './data/dataset.ts'
 export type { Sample } from './data/sample.ts'
+export { type Diagnosis, diagnose } from './diagnostics/diagnosis.ts'
+export { liveInstruments } from './diagnostics/live.ts'
+export { openSubject, type Subject } from './diagnostics/subject.ts'
 export {
   ArgumentError,
   EngineError,
@@ -65,6 +68,7 @@ export { openSafetensors, type Safetensors, type TensorInfo } from './torch/safe
 export { writeSafetensors, writeShardedSafetensors } from './torch/safetensors-write.ts'
 export { learningRate, type Schedule } from './torch/schedule.ts'
 export { Tensor } from './torch/tensor.ts'
-export { DivergedError, type Session, train, type Watch } from './training/loop.ts'
+export { type Instrument, type Session, train, type Watch } from './training/loop.ts'
 export { type OpenSession, openSession, type SessionOptions } from './training/session.ts'
+export { DivergedError } from './training/telling.ts'
 export { version } from './version.ts'

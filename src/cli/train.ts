@@ -4,14 +4,16 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { liveInstruments } from '../diagnostics/live.ts'
 import { ArgumentError } from '../errors.ts'
 import { names } from '../runs/layout.ts'
 import { isRun, readRun } from '../runs/read.ts'
 import { encode, type Metrics, type RunEvent, ratio } from '../runs/schema.ts'
 import { defineMethod } from '../supervision/check.ts'
 import type { Method, MethodTable } from '../supervision/method.ts'
-import { DivergedError, train, type Watch } from '../training/loop.ts'
+import { train, type Watch } from '../training/loop.ts'
 import { openSession, type SessionOptions } from '../training/session.ts'
+import { DivergedError } from '../training/telling.ts'
 import { resultFolder } from '../training/trainee.ts'
 import { resolveMethod } from './method.ts'
 
@@ -135,7 +137,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     if (news !== null) say(news)
   }
   await using session = await openSession(config, method, {
-    ...{ resume: args.resume, command: process.argv.slice(2) },
+    ...{ resume: args.resume, command: process.argv.slice(2), instruments: liveInstruments },
     ...(args.show === 'line' && { progress: looking(say, output) }),
     onEvent: tell,
     hub: {

@@ -97,6 +97,17 @@ const validation = orNull(
   }),
 ).describe('Samples that are answered now and then to measure accuracy; null for none. All are decoded once before training.')
 
+const diagnostics = orNull(
+  z.strictObject({
+    palr: z.boolean().default(true).describe('Whether PALR is measured: how far the answer, and not the image, moves the teachers (ViGOS).'),
+    dynamics: z.boolean().default(false).describe('Whether losses and gradients by visual dependency are measured (VGS); about as dear as a step.'),
+    every: count.default(20).describe('Optimisation steps between two measurements.'),
+    rollouts: count.default(8).describe('Rollouts of a step that are looked at, at most.'),
+    wrongAnswers: count.default(1).describe('Wrong answers that PALR shows the teachers in the place of the right one.'),
+    cap: orNull(z.number().positive()).describe('Upper bound of its log-ratios in nats; null for none.'),
+  }),
+).describe('Instruments that look at rollouts before a step learns from them, and change nothing; null for none.')
+
 const moduleNames = z.union([text, z.array(text)])
 
 const adapter = z
@@ -240,6 +251,7 @@ export const configSchema = z
       .describe("Changes of the method's table as a JSON Merge Patch (RFC 7396); null removes, as in terms: {perception: {clip: null}}."),
     data,
     validation,
+    diagnostics,
     adapter,
     parts,
     rollout,

@@ -3,12 +3,13 @@
 // They draw from no generator that training draws from and leave weights, gradients and optimiser alone: a run that is watched is the run
 // that is not.
 
+import type { Config } from '../config/schema.ts'
 import { sameAnswer } from '../data/answers.ts'
 import { ArgumentError } from '../errors.ts'
-import type { Metrics } from '../runs/schema.ts'
-import type { FeatureStore } from '../supervision/scorers.ts'
 import { positionsOf } from '../supervision/segments.ts'
+import type { Instrument } from '../training/loop.ts'
 import { type Rollout, seedAt } from '../training/rollouts.ts'
+import { palrFault } from './active.ts'
 import { palrOfRollouts } from './diagnosis.ts'
 import { dynamicsMetrics, measureDynamics } from './dynamics.ts'
 import { palrGroups, palrSums } from './palr.ts'
@@ -17,9 +18,6 @@ import { probedRows, type Subject } from './subject.ts'
 
 /** The part of a session that they look at. */
 export type Watched = Pick<Subject, 'method' | 'trainee' | 'config'>
-
-/** Metrics of a step's rollouts, measured before it learns from them; none where none are due. */
-export type LiveInstrument = (step: number, rollouts: readonly Rollout[], store: FeatureStore) => Promise<Metrics>
 
 const checkCount = (name: string, value: number): void => {
   if (!Number.isSafeInteger(value) || value < 1) throw new ArgumentError(`${name} is ${value}; expected an integer from 1 up`)
@@ -37,7 +35,7 @@ export interface LivePalrOptions {
 }
 
 /** `palr/GROUP` as Σ s·c^A over Σ s·(c^A + c^I), so that steps add up. Counts nothing where all prompts of a step have one answer. */
-export function livePalr(watched: Watched, { every, rollouts: most, wrongAnswers, cap }: LivePalrOptions): LiveInstrument {
+export function livePalr(watched: Watched, { every, rollouts: most, wrongAnswers, cap }: LivePalrOptions): Instrument {
   checkCount('every', every)
   checkCount('rollouts', most)
   const { method, config } = watched
@@ -60,7 +58,7 @@ export function livePalr(watched: Watched, { every, rollouts: most, wrongAnswers
 }
 
 /** The dynamics of VGS by the names that `dynamicsMetrics` gives. Costs about a step's passes for so many rollouts, and two backward passes. */
-export function liveDynamics(watched: Watched, { every, rollouts: most }: { readonly every: number; readonly rollouts: number }): LiveInstrument {
+export function liveDynamics(watched: Watched, { every, rollouts: most }: { readonly every: number; readonly rollouts: number }): Instrument {
   checkCount('every', every)
   checkCount('rollouts', most)
   const { method, trainee, config } = watched
@@ -71,4 +69,17 @@ export function liveDynamics(watched: Watched, { every, rollouts: most }: { read
     const rows = await probedRows(probe, rollouts.slice(0, most), trainee, config)
     return dynamicsMetrics(measureDynamics(measured, rows, store))
   }
+}
+
+/** The instruments that a configuration asks for. @throws ArgumentError where the method has not what one needs */
+export function liveInstruments(watched: Watched & { readonly config: Pick<Config, 'diagnostics'> }): Instrument[] {
+  const { diagnostics } = watched.config
+  if (diagnostics === null) return []
+  const { palr, dynamics, every, rollouts, wrongAnswers, cap } = diagnostics
+  const fault = palr ? palrFault(watched.method) : null
+  if (fault !== null) throw new ArgumentError(`diagnostics.palr: ${fault}`)
+  return [
+    ...(palr ? [livePalr(watched, { every, rollouts, wrongAnswers, cap })] : []),
+    ...(dynamics ? [liveDynamics(watched, { every, rollouts })] : []),
+  ]
 }

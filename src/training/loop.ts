@@ -5,8 +5,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
-import { NotFiniteError, SightlineError, StorageError } from '../errors.ts'
-import { names } from '../runs/layout.ts'
+import { NotFiniteError, StorageError } from '../errors.ts'
 import type { Run } from '../runs/run.ts'
 import type { Metrics } from '../runs/schema.ts'
 import type { Method } from '../supervision/method.ts'
@@ -17,7 +16,7 @@ import { type Resumable, saveState } from './checkpoint.ts'
 import { emptyReport, stepMetrics } from './record.ts'
 import { type Rollout, type WritingOptions, writeRollouts } from './rollouts.ts'
 import { learn } from './step.ts'
-import { stepEvent, warnOfStillness, writeTranscripts } from './telling.ts'
+import { diverged, stepEvent, warnOfStillness, writeTranscripts } from './telling.ts'
 import { resultFolder } from './trainee.ts'
 import type { Validation } from './validation.ts'
 
@@ -27,6 +26,7 @@ export interface Session extends Resumable {
   readonly method: Method
   readonly batches: Batches
   readonly validation: Validation | null
+  readonly instruments: readonly Instrument[]
   readonly run: Run
   readonly writing: WritingOptions
   /** Steps that were done before. */
@@ -35,8 +35,8 @@ export interface Session extends Resumable {
   readonly total: number
 }
 
-/** The run cannot go on: too many steps in a row gave numbers that are not finite. */
-export class DivergedError extends SightlineError {}
+/** Measures the rollouts of a step before it learns from them, and changes nothing; no metrics where none are due. */
+export type Instrument = (step: number, rollouts: readonly Rollout[], store: FeatureStore) => Promise<Metrics>
 
 /** What a watcher is told. */
 export type Watch = (step: {
@@ -94,12 +94,15 @@ interface Answers {
   /** Or why there are none. */
   readonly rollouts: readonly Rollout[] | NotFiniteError
   readonly rows: readonly number[]
+  /** What instruments say of them. */
+  readonly measured: Metrics
   readonly started: number
   readonly seconds: number
 }
 
 /** Draws the prompts of a step and lets them be answered. An error leaves the session as it was. */
-async function answer({ config, method, trainee, batches, run, progress, writing }: Session, step: number, store: FeatureStore): Promise<Answers> {
+async function answer(session: Session, step: number, store: FeatureStore): Promise<Answers> {
+  const { config, method, trainee, batches, run, progress, writing } = session
   const started = performance.now()
   const skip = (row: number, reason: string): void => run.addEvent({ type: 'row-skipped', step, row, reason })
   const { prompts, position } = await batches.draw(progress.position, config.optimisation.batch, skip)
@@ -107,8 +110,10 @@ async function answer({ config, method, trainee, batches, run, progress, writing
     if (error instanceof NotFiniteError) return error
     throw error
   })
+  const measured: Record<string, Metrics[string]> = {}
+  if (Array.isArray(rollouts)) for (const instrument of session.instruments) Object.assign(measured, await instrument(step, rollouts, store))
   progress.position = position
-  return { rollouts, rows: prompts.map(({ sample }) => sample.row), started, seconds: (performance.now() - started) / 1000 }
+  return { rollouts, measured, rows: prompts.map(({ sample }) => sample.row), started, seconds: (performance.now() - started) / 1000 }
 }
 
 interface Done {
@@ -129,7 +134,7 @@ async function oneStep(session: Session, step: number, answers: Answers, store: 
 
   const warn = (message: string): void => run.addEvent({ type: 'warning', step, message })
   const validated = (failed === null && (await session.validation?.after(step, warn))) || {}
-  const metrics = { ...stepMetrics(rollouts, report, update, method), ...validated }
+  const metrics = { ...stepMetrics(rollouts, report, update, method), ...answers.measured, ...validated }
   run.addMetrics(step, metrics)
   if (Object.keys(validated).length > 0) run.addEvent({ type: 'validation', step, metrics: validated })
   if (result !== null) writeTranscripts(session, step, rollouts, result)
@@ -138,13 +143,4 @@ async function oneStep(session: Session, step: number, answers: Answers, store: 
   const { event, tokens } = stepEvent(step, rollouts, result, { rollout: answers.seconds, all: seconds })
   run.addEvent(event)
   return { metrics, seconds, tokens }
-}
-
-function diverged({ config, run }: Session, step: number): DivergedError {
-  run.addEvent({ type: 'stopped', step, reason: 'limit' })
-  return new DivergedError(
-    `${config.run.badSteps} steps in a row, the last of them step ${step}, had logits, a loss or a gradient that is not finite; ` +
-      `${run.folder}/${names.events} says of each where its rollouts are. Lower optimisation.rate, or look at these rows, in a new run; this one can be ` +
-      'resumed from its last checkpoint',
-  )
 }

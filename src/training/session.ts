@@ -17,7 +17,7 @@ import { version } from '../version.ts'
 import { Batches, prepare } from './batches.ts'
 import { loadState, type Resumable } from './checkpoint.ts'
 import { checkTogether, faultFor } from './demands.ts'
-import type { Session } from './loop.ts'
+import type { Instrument, Session } from './loop.ts'
 import { checkData, goesOn } from './resuming.ts'
 import { responseOf, type WritingOptions } from './rollouts.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly progress?: (what: 'data' | 'validation', done: number, size: number) => void
   /** Told of every event of the run as it is written. */
   readonly onEvent?: (event: RunEvent) => void
+  /** Makes what `diagnostics` of the configuration asks for; `liveInstruments` does. */
+  readonly instruments?: (watched: Pick<Session, 'config' | 'method' | 'trainee'>) => readonly Instrument[]
 }
 
 /** A session that owns its models, data and run folder. */
@@ -138,6 +140,9 @@ async function whyNot(attempt: () => Promise<unknown>): Promise<string | null> {
  */
 export async function openSession(config: Config, method: Method, options: SessionOptions = {}): Promise<OpenSession> {
   checkTogether(config, method)
+  if (config.diagnostics !== null && options.instruments === undefined) {
+    throw new ArgumentError('diagnostics are configured, but openSession is given no instruments; give it { instruments: liveInstruments }')
+  }
   await using stack = new AsyncDisposableStack()
   if (config.run.threads !== null) setThreads(config.run.threads)
   const { seed } = config.run
@@ -189,6 +194,7 @@ export async function openSession(config: Config, method: Method, options: Sessi
     method,
     batches,
     validation,
+    instruments: options.instruments?.({ config, method, trainee }) ?? [],
     run,
     writing,
     done,

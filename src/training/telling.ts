@@ -1,6 +1,8 @@
-// What a step leaves in the run folder beside its metrics: its event, transcripts of some of its rollouts, and a warning where nothing learns.
+// What a step leaves in the run folder beside its metrics: its event, transcripts of some of its rollouts, a warning where nothing learns, and
+// why a run ended that diverged.
 
-import { transcriptsOf } from '../runs/layout.ts'
+import { SightlineError } from '../errors.ts'
+import { names, transcriptsOf } from '../runs/layout.ts'
 import type { Run } from '../runs/run.ts'
 import type { Metrics, NewEvent } from '../runs/schema.ts'
 import type { Session } from './loop.ts'
@@ -56,4 +58,17 @@ export function warnOfStillness(run: Run): (step: number, metrics: Metrics) => v
     const message = `${still} steps in a row had no gradient: nothing of their rollouts is supervised (see valid and the counts of loss/…), or all rewards of a prompt are equal`
     run.addEvent({ type: 'warning', step, message })
   }
+}
+
+/** The run cannot go on: too many steps in a row gave numbers that are not finite. */
+export class DivergedError extends SightlineError {}
+
+/** Tells that a run has diverged. @returns what is to be thrown */
+export function diverged({ config, run }: Session, step: number): DivergedError {
+  run.addEvent({ type: 'stopped', step, reason: 'limit' })
+  return new DivergedError(
+    `${config.run.badSteps} steps in a row, the last of them step ${step}, had logits, a loss or a gradient that is not finite; ` +
+      `${run.folder}/${names.events} says of each where its rollouts are. Lower optimisation.rate, or look at these rows, in a new run; this one can be ` +
+      'resumed from its last checkpoint',
+  )
 }

@@ -8,13 +8,13 @@ import type { Config, ConfigInput } from '../../src/config/schema.ts'
 import { counterfactualsOf, drawWrong } from '../../src/diagnostics/counterfactuals.ts'
 import { palrOfRollouts } from '../../src/diagnostics/diagnosis.ts'
 import { ProbedBatch } from '../../src/diagnostics/gradients.ts'
-import { liveDynamics, livePalr } from '../../src/diagnostics/live.ts'
+import { liveInstruments, livePalr } from '../../src/diagnostics/live.ts'
 import { losses, probeOf } from '../../src/diagnostics/probe.ts'
 import { openSubject, probedRows, referenceOf, type Subject } from '../../src/diagnostics/subject.ts'
 import { plainRun, type Run } from '../../src/models/linear.ts'
 import type { Model } from '../../src/models/model.ts'
 import type { Encoded } from '../../src/processing/processor.ts'
-import { latestCheckpoint } from '../../src/runs/read.ts'
+import { latestCheckpoint, readMetrics } from '../../src/runs/read.ts'
 import type { Metrics } from '../../src/runs/schema.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
 import { Evaluator } from '../../src/supervision/evaluate.ts'
@@ -25,7 +25,6 @@ import { dispose, noGrad, scope } from '../../src/torch/context.ts'
 import { native } from '../../src/torch/native.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
 import { train } from '../../src/training/loop.ts'
-import { type Rollout, writeRollouts } from '../../src/training/rollouts.ts'
 import { openSession } from '../../src/training/session.ts'
 import { folderOf } from '../models/goldens.ts'
 import { fileHash } from '../models/passes.ts'
@@ -180,37 +179,36 @@ for (const name of ['vgs', 'opd'] as const) {
 }
 
 test('a run that is watched is the run that is not', async (context) => {
-  const results: { hashes: (string | undefined)[]; metrics: Metrics[] }[] = []
-  for (const watched of [false, true]) {
+  const results: { hashes: (string | undefined)[]; metrics: readonly Metrics[] }[] = []
+  for (const diagnostics of [null, { every: 2, rollouts: 3, cap: 5, dynamics: true }]) {
     const folder = temporaryFolder(context)
     const config = configOf(folder, questions(6), {
-      method: 'opsd',
+      ...{ method: 'opsd', diagnostics },
       ...{ adapter: { rank: 2, dropout: 0.2 }, rollout: { maxTokens: 5 }, optimisation: { batch: 3, steps: 4, rate: 1e-2 } },
     })
     const method = presetOf('opsd', free)
-    await using session = await openSession(config, method)
-    const instruments = [livePalr(session, { every: 2, rollouts: 3, wrongAnswers: 1, cap: 5 }), liveDynamics(session, { every: 2, rollouts: 3 })]
-    const seen: Metrics[] = []
-    const after = async (step: number): Promise<Metrics> => {
-      using store = new FeatureStore(1000)
-      const { prompts } = await session.batches.draw(3 * step, 3, () => {})
-      const rollouts: Rollout[] = await writeRollouts(method, session.trainee, prompts, store, session.writing)
-      for (const instrument of instruments) seen.push(await instrument(step, rollouts, store))
-      return {}
-    }
-    await train({ ...session, validation: watched ? ({ after } as never) : null }, new AbortController().signal, () => {})
+    if (diagnostics !== null) await assert.rejects(openSession(config, method), /give it \{ instruments: liveInstruments \}/)
+    await using session = await openSession(config, method, { instruments: liveInstruments })
+    await train(session, new AbortController().signal, () => {})
     const last = latestCheckpoint(config.run.folder)?.folder ?? assert.fail()
     results.push({
       hashes: ['optimizer.safetensors', 'random.safetensors', 'adapter/adapter_model.safetensors'].map((file) => fileHash(join(last, file))),
-      metrics: seen,
+      metrics: readMetrics(config.run.folder).map(({ metrics }) => metrics),
     })
   }
-  assert.deepEqual(results[0]?.hashes, results[1]?.hashes)
-  const [off, dull, palr, dynamics] = results[1]?.metrics ?? []
-  assert.deepEqual([off, dull], [{}, {}])
-  const all = palr?.['palr/all'] ?? assert.fail()
+  const [plain, watched] = results
+  assert.deepEqual(plain?.hashes, watched?.hashes)
+  const measured = /^(palr|dynamics)\//
+  for (const [i, metrics] of (watched?.metrics ?? assert.fail()).entries()) {
+    const others = Object.entries(metrics).filter(([name]) => !measured.test(name))
+    assert.deepEqual(Object.fromEntries(others), plain?.metrics[i])
+    // Steps count from 1, and every second is looked at.
+    assert.equal(others.length < Object.keys(metrics).length, i % 2 === 1)
+  }
+  const [, seen] = watched?.metrics ?? []
+  const all = seen?.['palr/all'] ?? assert.fail()
   assert.ok(all.count > 0 && all.sum >= 0 && all.sum <= all.count)
-  assert.ok(Math.abs((dynamics?.['dynamics/cosine'] ?? assert.fail()).sum) <= 1)
+  assert.ok(Math.abs((seen?.['dynamics/cosine'] ?? assert.fail()).sum) <= 1)
 })
 
 test('live PALR counts nothing where all prompts have one answer', async (context) => {

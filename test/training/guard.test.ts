@@ -9,7 +9,8 @@ import type { DistillTerm } from '../../src/supervision/method.ts'
 import { noGrad, scope } from '../../src/torch/context.ts'
 import { fromTypedArray } from '../../src/torch/create.ts'
 import type { Tensor } from '../../src/torch/tensor.ts'
-import { DivergedError, type Session } from '../../src/training/loop.ts'
+import type { Session } from '../../src/training/loop.ts'
+import { DivergedError } from '../../src/training/telling.ts'
 import { configOf, otherCheckpoint, presetOf, questions, runTo, sameRun, temporaryFolder } from './runs.ts'
 
 const hashOf = (tensor: Tensor): string => createHash('sha256').update(tensor.dataAs('float32')).digest('hex')
