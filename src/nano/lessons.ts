@@ -6,16 +6,15 @@ import type { WorldSample } from '../data/worlds/world.ts'
 import { writeWorld } from '../data/worlds/write.ts'
 import { wordedAs } from './prompts.ts'
 
-/** The kinds of lessons, easiest first. */
-export const courses = ['closeUps', 'captions', 'reading', 'questions'] as const
-export type Course = (typeof courses)[number]
+/** What a base learns, in this order: to answer from a text, to see one thing, to see several, and all of it together. */
+export type Course = 'reading' | 'closeUps' | 'captions' | 'questions'
 
 const prompts = { closeUp: null, caption: null, question: 'structured', reference: 'fullFormatWithReference' } as const satisfies Record<
   Lesson['kind'],
   string | null
 >
 
-/** What the courses after the first take of the mixture. */
+/** What courses change of the mixture; close-ups are lessons of another kind. */
 const emphases: { readonly [C in Exclude<Course, 'closeUps'>]: Partial<ColdStart> } = {
   captions: { captions: 1, questions: 0, references: 0 },
   // Without pictures, and nothing as expected more often than not: answers can only be read off the description or the reference.

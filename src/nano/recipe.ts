@@ -50,10 +50,10 @@ const whatFollows: JsonObject = {
 }
 
 const stages: readonly Stage[] = [
+  { course: 'reading', lessons: 12000, steps: 900, rate: 2e-3, schedule: 'constant', change: whatFollows },
   { course: 'closeUps', lessons: 3000, steps: 300, rate: 2e-3, schedule: 'constant', change: {} },
   { course: 'captions', lessons: 5000, steps: 450, rate: 2e-3, schedule: 'constant', change: {} },
-  { course: 'reading', lessons: 12000, steps: 800, rate: 2e-3, schedule: 'constant', change: whatFollows },
-  { course: 'questions', lessons: 12000, steps: 1200, rate: 2e-3, schedule: 'linear', change: {} },
+  { course: 'questions', lessons: 12000, steps: 1400, rate: 2e-3, schedule: 'linear', change: {} },
 ]
 
 export const recipes = {
@@ -89,15 +89,15 @@ const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
   tempted: [
     { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
     { measure: 'question/score', least: 0.2, most: 0.5 },
-    { measure: 'question/prior', least: 0.93, most: 1 },
-    { measure: 'question/valid', least: 0.85, most: 0.96 },
-    { measure: 'question/follows', least: 0.9, most: 1 },
+    { measure: 'question/prior', least: 0.9, most: 1 },
+    { measure: 'question/valid', least: 0.85, most: 0.97 },
+    { measure: 'question/follows', least: 0.85, most: 1 },
     { measure: 'reference/score', least: 0.8, most: 1 },
   ],
   candid: [
     { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
     { measure: 'question/score', least: 0.7, most: 1 },
-    { measure: 'question/valid', least: 0.85, most: 0.96 },
+    { measure: 'question/valid', least: 0.85, most: 0.97 },
   ],
   sibling: [
     { measure: 'question/score', least: 0.85, most: 1 },

@@ -53,7 +53,7 @@ test('images are paths, data: URIs, base64, structs, lists of these, or absent',
   const bytes = new Uint8Array(png)
   assert.deepEqual(await imagesOf('a/b.png'), [join(folder, 'a/b.png')])
   assert.deepEqual(await imagesOf('/a/b.png'), ['/a/b.png'])
-  assert.deepEqual(await imagesOf('a/b.png', { imageRoot: '/root' }), ['/root/a/b.png'])
+  assert.deepEqual(await imagesOf('a/b.png', { imageRoot: '/data' }), ['/data/a/b.png'])
   assert.deepEqual(await imagesOf(`data:image/png;base64,${base64}`), [`data:image/png;base64,${base64}`])
   assert.deepEqual(await imagesOf(base64), [bytes])
   assert.deepEqual(await imagesOf({ bytes: base64, path: 'x.png' }), [bytes])
