@@ -9,7 +9,7 @@ const share = (value: number): string => value.toFixed(3)
 
 function printVerdicts(verdicts: readonly Acceptance[], print: Output['print']): void {
   for (const { measure, value, least, most, kept } of verdicts) {
-    print(`${kept ? 'kept  ' : 'broken'}  ${measure.padEnd(26)} ${share(value)}  (${share(least)} to ${share(most)})`)
+    print(`${kept ? 'kept  ' : 'broken'}  ${measure.padEnd(26)} ${value === null ? 'none ' : share(value)}  (${share(least)} to ${share(most)})`)
   }
 }
 

@@ -23,7 +23,7 @@ export function telling({ print, status }: Output, started: number): (progress: 
   return ({ running, done, jobs, share }) => {
     const seconds = (performance.now() - started) / 1000
     const left = share > 0.02 ? `about ${Math.ceil((seconds * (1 - share)) / share)} s left` : ''
-    const line = `${done} of ${jobs} done · ${running.join(', ')} · ${left}`
+    const line = [`${done} of ${jobs} done`, running.join(', '), left].filter((part) => part !== '').join(' · ')
     if (status !== undefined) return status(line)
     if (performance.now() - last < 10_000) return
     last = performance.now()
@@ -36,15 +36,18 @@ export interface DemoArguments {
   readonly folder: string
   /** Folder of the base; undefined: the stored one. */
   readonly base: string | undefined
-  /** Whether to begin anew if the folder holds a finished one. */
 }
 
 /** Runs the demonstration and returns the exit status. */
 export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArguments, output: Output): Promise<number> {
   if (!existsSync(join(base, 'config.json'))) throw new ArgumentError(`${base}: holds no model; make one with  sightline base make DIR`)
   const files = demoFiles(folder)
-  // A finished one is made anew: whoever calls it twice wants to see it again.
-  if (existsSync(files.summary)) rmSync(folder, { recursive: true })
+  // A finished one is made anew: whoever calls it twice wants to see it again. What else is in the folder is not ours to remove.
+  if (existsSync(files.report) && existsSync(files.summary)) {
+    for (const path of Object.values(files).flatMap((each) => (typeof each === 'string' ? each : Object.values<string>(each)))) {
+      rmSync(path, { recursive: true, force: true })
+    }
+  }
   const started = performance.now()
   const stop = new AbortController()
   const onSignal = (): void => stop.abort()

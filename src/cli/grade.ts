@@ -9,6 +9,7 @@ import { openProcessor } from '../processing/processor.ts'
 import { noGrad, scope } from '../torch/context.ts'
 import { setThreads } from '../torch/native.ts'
 import { openSafetensors } from '../torch/safetensors.ts'
+import type { Tensor } from '../torch/tensor.ts'
 import type { Output } from './train.ts'
 
 export interface GradeArguments extends WorldEvaluation {
@@ -21,14 +22,21 @@ export interface GradeArguments extends WorldEvaluation {
 }
 
 /** Puts the weights of a checkpoint in the places of a model's own. */
-function putWeights(parameters: ReadonlyMap<string, { copy_(other: never): unknown }>, folder: string): void {
+function putWeights(parameters: ReadonlyMap<string, Tensor>, folder: string): void {
   using file = openSafetensors(join(folder, 'weights.safetensors'))
   noGrad(() =>
     scope(() => {
       for (const name of file.names) {
         const parameter = parameters.get(name)
         if (parameter === undefined) throw new ArgumentError(`${folder}: has the weight ${name}, which the model has not`)
-        parameter.copy_(file.tensor(name) as never)
+        const weight = file.tensor(name)
+        // What can be stretched to the shape would be copied without a word.
+        if (`${weight.shape}` !== `${parameter.shape}`) {
+          throw new ArgumentError(
+            `${folder}: ${name} has the shape [${weight.shape}], the model's has [${parameter.shape}]; give a run of this model`,
+          )
+        }
+        parameter.copy_(weight)
       }
     }),
   )
@@ -36,6 +44,10 @@ function putWeights(parameters: ReadonlyMap<string, { copy_(other: never): unkno
 
 /** Grades and prints a summary; with `out`, writes `{ summary, answers }` there. */
 export async function grade({ model: folder, weights, out, threads, json, ...options }: GradeArguments, { print, status }: Output): Promise<number> {
+  for (const name of ['count', 'samples'] as const) {
+    if (!(Number.isSafeInteger(options[name]) && options[name] > 0))
+      throw new ArgumentError(`--${name} ${options[name]}: expected an integer from 1 up`)
+  }
   if (threads !== null) setThreads(threads)
   using checkpoint = loadModel(folder)
   if (weights !== null) putWeights(checkpoint.model.parameters, weights)

@@ -5,7 +5,7 @@ import { holm, type NonInferiority, nonInferiority } from '../statistics/decide.
 import type { Interval } from '../statistics/interval.ts'
 import { meanOf } from '../statistics/mean.ts'
 import { signFlipTest } from '../statistics/permutation.ts'
-import { differenceWithin, type Measure, measures, readAnswers } from './graded.ts'
+import { applies, differenceWithin, type Measure, measures, readAnswers } from './graded.ts'
 import { acceptedSeeds, candidates, type ExperimentFiles, type ExperimentPlan, untrained } from './plan.ts'
 
 /** Draws of the intervals within a base, of which there are many. */
@@ -15,16 +15,16 @@ export interface Comparison {
   readonly measure: string
   readonly first: string
   readonly second: string
-  /** By base: first − second. */
-  readonly differences: readonly number[]
-  /** Of their mean: Student's t, over bases. */
-  readonly interval: Interval
-  /** Exact sign-flip test over bases, two-sided; it cannot be below 2^(1 − bases). */
-  readonly p: number
-  /** Holm's correction over the arms that are held against the same one by the same measure. */
-  readonly adjusted: number
-  /** Within each base, over questions. */
-  readonly within: readonly Interval[]
+  /** By base: first − second; null where one of them has nothing to be measured on, such as no valid description. */
+  readonly differences: readonly (number | null)[]
+  /** Of their mean: Student's t, over bases; null where a base has none, since that of the others would be another comparison. */
+  readonly interval: Interval | null
+  /** Exact sign-flip test over bases, two-sided; it cannot be below 2^(1 − bases). Null as above. */
+  readonly p: number | null
+  /** Holm's correction over the arms that are held against the same one by the same measure. Null as above. */
+  readonly adjusted: number | null
+  /** Within each base, over questions. Null where no question has a value in both. */
+  readonly within: readonly (Interval | null)[]
 }
 
 /** What `summary.json` says. */
@@ -39,16 +39,16 @@ export interface ExperimentSummary {
   }[]
   /** Seeds of the bases that were used. */
   readonly used: readonly number[]
-  /** By arm and measure: a value for each base. */
-  readonly means: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>
+  /** By arm and measure: a value for each base; null where there is nothing to measure. */
+  readonly means: Readonly<Record<string, Readonly<Record<string, readonly (number | null)[]>>>>
   readonly comparisons: readonly Comparison[]
   readonly prior: readonly ({ readonly arm: string } & NonInferiority)[]
 }
 
-/** Mean of a measure over answers; NaN where it applies to none. */
-export function meanMeasure(answers: readonly Graded[], { of }: Measure): number {
+/** Mean of a measure over answers; null where it applies to none. */
+export function meanMeasure(answers: readonly Graded[], { of }: Measure): number | null {
   const values = answers.map(of).filter((value) => value !== null)
-  return values.reduce((sum, value) => sum + value, 0) / values.length
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** The graded answers of an experiment, each file read once. */
@@ -73,20 +73,31 @@ export class Answers {
   }
 
   /** By base. */
-  values(arm: string, measure: Measure, step: number | null = null): number[] {
+  values(arm: string, measure: Measure, step: number | null = null): (number | null)[] {
     return this.seeds.map((seed) => meanMeasure(this.of(arm, seed, step), measure))
   }
 }
 
-/** Mean difference with Student's t interval. @throws ArgumentError for fewer than two bases */
-const over = (differences: readonly number[]): Interval => {
-  const { value, low, high } = meanOf(differences)
+/** All values, or null where one is missing. */
+const complete = (values: readonly (number | null)[]): readonly number[] | null => {
+  const known = values.filter((value) => value !== null)
+  return known.length === values.length ? known : null
+}
+
+/** The mean over bases with Student's t interval; null where a base has no value. @throws ArgumentError for fewer than two bases */
+export function overBases(values: readonly (number | null)[]): Interval | null {
+  const known = complete(values)
+  if (known === null) return null
+  const { value, low, high } = meanOf(known)
   return { value, low, high }
 }
 
-const differencesOf = (answers: Answers, first: string, second: string, measure: Measure): number[] => {
+const differencesOf = (answers: Answers, first: string, second: string, measure: Measure): (number | null)[] => {
   const other = answers.values(second, measure)
-  return answers.values(first, measure).map((value, i) => value - (other[i] as number))
+  return answers.values(first, measure).map((value, i) => {
+    const less = other[i] ?? null
+    return value === null || less === null ? null : value - less
+  })
 }
 
 function compareAll(answers: Answers, arms: readonly string[], second: string, measure: Measure): Comparison[] {
@@ -94,13 +105,17 @@ function compareAll(answers: Answers, arms: readonly string[], second: string, m
     .filter((arm) => arm !== second)
     .map((first) => {
       const differences = differencesOf(answers, first, second, measure)
+      const known = complete(differences)
       return {
-        ...{ measure: measure.name, first, second, differences, interval: over(differences), p: signFlipTest(differences).p },
-        within: answers.seeds.map((seed) => differenceWithin(answers.of(second, seed), answers.of(first, seed), measure, { resamples })),
+        ...{ measure: measure.name, first, second, differences, interval: overBases(differences), p: known === null ? null : signFlipTest(known).p },
+        within: answers.seeds.map((seed) => {
+          const [before, after] = [answers.of(second, seed), answers.of(first, seed)]
+          return applies(measure, before, after) ? differenceWithin(before, after, measure, { resamples }) : null
+        }),
       }
     })
-  const adjusted = holm(rows.map(({ p }) => p))
-  return rows.map((row, i) => ({ ...row, adjusted: adjusted[i] as number }))
+  const adjusted = holm(rows.flatMap(({ p }) => p ?? [])).values()
+  return rows.map((row) => ({ ...row, adjusted: row.p === null ? null : (adjusted.next().value ?? null) }))
 }
 
 /** The names of the arms, the base first. */
@@ -124,6 +139,9 @@ export function summarise(plan: ExperimentPlan, files: ExperimentFiles): Experim
     ),
     prior: arms
       .filter((arm) => arm !== untrained)
-      .map((arm) => ({ arm, ...nonInferiority(over(differencesOf(answers, arm, untrained, measures.prior)), plan.margin) })),
+      .flatMap((arm) => {
+        const difference = overBases(differencesOf(answers, arm, untrained, measures.prior))
+        return difference === null ? [] : [{ arm, ...nonInferiority(difference, plan.margin) }]
+      }),
   }
 }

@@ -1,60 +1,67 @@
 // What an experiment found, as a page for people: one file.
 
 import { existsSync } from 'node:fs'
-import { beside, figure } from '../report/blocks.ts'
+import { rules } from '../nano/recipe.ts'
+import { beside, figure, paragraph } from '../report/blocks.ts'
 import { type Html, html, page } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
 import { barChart, intervalChart } from '../report/rows.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
-import type { Interval } from '../statistics/interval.ts'
-import { meanOf } from '../statistics/mean.ts'
-import { Answers, armNames, type ExperimentSummary, meanMeasure, summarise } from './compare.ts'
+import { Answers, armNames, type ExperimentSummary, meanMeasure, overBases, summarise } from './compare.ts'
 import { diagnosisFigures } from './diagnosis-figures.ts'
 import { type Measure, measures, readAnswers } from './graded.ts'
 import { type ExperimentFiles, type ExperimentPlan, untrained } from './plan.ts'
 
 const shown = Object.values(measures)
-const columns: readonly Column[] = shown.map(({ label }) => ({ header: label, kind: 'number', digits: 3 }))
+const columnsOf = (of: readonly Measure[]): Column[] => of.map(({ label }) => ({ header: label, kind: 'number' }))
 const emphasised = 'vigos'
 
 const measureNamed = (name: string): Measure => shown.find((measure) => measure.name === name) as Measure
 const labelOf = ({ arms }: ExperimentPlan, arm: string): string =>
   arm === untrained ? 'Base' : (arms.find(({ name }) => name === arm)?.label ?? arm)
 
-/** The mean over bases with its t interval. */
-function over(values: readonly number[]): Interval {
-  const { value, low, high } = meanOf(values)
-  return { value, low, high }
-}
-
-function armTable({ plan, means, used }: ExperimentSummary): Html {
-  return table({
-    caption: `Means over ${used.length} bases with 95 % t intervals`,
-    columns: [{ header: 'Arm', kind: 'text' }, ...columns],
-    rows: armNames(plan).map((arm) => ({
-      cells: [labelOf(plan, arm), ...shown.map((measure): Cell => over(means[arm]?.[measure.name] ?? []))],
-      emphasis: arm === emphasised,
-    })),
-    note: `${plan.steps} steps of ${plan.batch} prompts; ${plan.questions} questions × ${plan.answers} answers at temperature 1.`,
-  })
+/** Two tables, since all measures beside each other would be wider than the page. */
+function armTables({ plan, means, used }: ExperimentSummary): Html[] {
+  const { score, prior, overall, description, follows, valid } = measures
+  const groups = [
+    { what: 'Answers', of: [score, prior, overall] },
+    { what: 'Descriptions and form', of: [description, follows, valid] },
+  ]
+  return groups.map(({ what, of }) =>
+    table({
+      caption: `${what}: means over ${used.length} bases with 95 % t intervals`,
+      columns: [{ header: 'Arm', kind: 'text' }, ...columnsOf(of)],
+      rows: armNames(plan).map((arm) => ({
+        cells: [labelOf(plan, arm), ...of.map(({ name }): Cell => overBases(means[arm]?.[name] ?? []))],
+        emphasis: arm === emphasised,
+      })),
+      note: `${plan.steps} steps of ${plan.batch} prompts; ${plan.questions} questions × ${plan.answers} answers at temperature 1.`,
+    }),
+  )
 }
 
 function forests({ plan, comparisons, used }: ExperimentSummary): Html[] {
   return plan.against.flatMap(({ arm: second, measures: names }) =>
     names.map((name) => {
-      const rows = comparisons.filter((each) => each.measure === name && each.second === second)
+      const all = comparisons.filter((each) => each.measure === name && each.second === second)
+      const rows = all.flatMap(({ first, interval, p, adjusted }) =>
+        interval === null || p === null || adjusted === null
+          ? []
+          : [{ label: `${labelOf(plan, first)}, p\u00a0${p.toFixed(3)}\u00a0(${adjusted.toFixed(2)})`, ...interval, emphasis: first === emphasised }],
+      )
+      const absent = all.filter(({ interval }) => interval === null).map(({ first }) => labelOf(plan, first))
+      const missing = absent.length === 0 ? '' : ` Not measured on every base: ${absent.join(', ')}.`
+      if (rows.length === 0) return paragraph(`${measureNamed(name).label} less ${labelOf(plan, second)}.${missing}`)
       return figure({
         title: `${measureNamed(name).label}: arms less ${labelOf(plan, second)}`,
         subtitle: 'mean paired difference over bases, 95 % t interval',
         chart: intervalChart({
           x: { label: 'difference', include: [0] },
-          rows: rows.map(({ first, interval, p, adjusted }) => ({
-            ...{ label: `${labelOf(plan, first)} · p ${p.toFixed(3)} (${adjusted.toFixed(2)})`, ...interval, emphasis: first === emphasised },
-          })),
+          rows,
           reference: { at: 0, label: labelOf(plan, second) },
           digits: 3,
         }),
-        note: `p: exact two-sided sign-flip test over bases, in brackets corrected after Holm; with ${used.length} bases it cannot be below ${(2 ** (1 - used.length)).toFixed(3)}.`,
+        note: `p: exact two-sided sign-flip test over bases, in brackets corrected after Holm; with ${used.length} bases it cannot be below ${(2 ** (1 - used.length)).toFixed(3)}.${missing}`,
       })
     }),
   )
@@ -62,26 +69,26 @@ function forests({ plan, comparisons, used }: ExperimentSummary): Html[] {
 
 function curves(plan: ExperimentPlan, answers: Answers): Html {
   const steps = [0, ...plan.curve.at, plan.steps]
-  const chart = (measure: Measure): Html =>
-    figure({
-      title: measure.label,
-      subtitle: 'by step, mean over bases and 95 % t interval',
-      chart: lineChart({
-        x: { label: 'step' },
-        y: { label: measure.label, include: [0, 1] },
-        series: plan.curve.arms.map((arm) => ({
-          name: labelOf(plan, arm),
-          points: steps.map((step) => {
-            const { value, low, high } = over(
-              step === 0 ? answers.values(untrained, measure) : answers.values(arm, measure, step === plan.steps ? null : step),
-            )
-            return { x: step, y: value, low, high }
-          }),
-        })),
+  const chart = (measure: Measure): Html[] => {
+    const series = plan.curve.arms.map((arm) => ({
+      name: labelOf(plan, arm),
+      points: steps.flatMap((step) => {
+        const mean = overBases(step === 0 ? answers.values(untrained, measure) : answers.values(arm, measure, step === plan.steps ? null : step))
+        return mean === null ? [] : [{ x: step, y: mean.value, low: mean.low, high: mean.high }]
       }),
-      size: 'half',
-    })
-  return beside(chart(measures.score), chart(measures.description))
+    }))
+    const drawn = series.filter(({ points }) => points.length > 0)
+    if (drawn.length === 0) return []
+    return [
+      figure({
+        title: measure.label,
+        subtitle: 'by step, mean over bases and 95 % t interval',
+        chart: lineChart({ x: { label: 'step' }, y: { label: measure.label, include: [0, 1] }, series: drawn }),
+        size: 'half',
+      }),
+    ]
+  }
+  return beside(...chart(measures.score), ...chart(measures.description))
 }
 
 function priors({ plan, prior }: ExperimentSummary): Html {
@@ -113,22 +120,29 @@ function perBase({ plan, comparisons, used }: ExperimentSummary): Html[] {
   )
 }
 
-function bases({ bases: tried }: ExperimentSummary): Html {
-  const names = [...new Set(tried.flatMap(({ measured }) => Object.keys(measured)))].filter((name) =>
-    tried.some(({ measured }) => measured[name] !== 0),
-  )
+/** Whether the larger sibling is what it should be: it teaches all the same. */
+function teacherNote({ teacher }: ExperimentPlan, files: ExperimentFiles): string {
+  if (teacher === null) return ''
+  const broken = files.record(teacher.recipe, teacher.seed, 'teacher')?.verdicts.filter(({ kept }) => !kept) ?? []
+  return broken.length === 0
+    ? ' The teacher keeps its own rules.'
+    : ` The teacher breaks its own rules: ${broken.map(({ measure }) => measure).join(', ')}.`
+}
+
+function bases({ plan, bases: tried }: ExperimentSummary, files: ExperimentFiles): Html {
+  const kept = rules[plan.recipe]
   return table({
     caption: `Bases that were tried, in order: ${tried.filter(({ accepted }) => accepted).length} of ${tried.length} accepted`,
     columns: [
       { header: 'Seed', kind: 'text' },
       { header: 'Verdict', kind: 'text' },
-      ...names.map((header): Column => ({ header, kind: 'number', digits: 2 })),
+      ...kept.map(({ measure }): Column => ({ header: measure, kind: 'number' })),
     ],
     rows: tried.map(({ seed, accepted, measured, broken }) => ({
-      cells: [`${seed}`, accepted ? 'accepted' : `rejected: ${broken.join(', ')}`, ...names.map((name): Cell => measured[name] ?? null)],
+      cells: [`${seed}`, accepted ? 'accepted' : `rejected: ${broken.join(', ')}`, ...kept.map(({ measure }): Cell => measured[measure] ?? null)],
       apart: !accepted,
     })),
-    note: 'The rules look at the base alone and were fixed before any method was run on it.',
+    note: `The rules look at the base alone and were fixed before any method was run on it: ${kept.map(({ measure, least, most }) => `${measure} ${least} to ${most}`).join(', ')}.${teacherNote(plan, files)}`,
   })
 }
 
@@ -139,7 +153,7 @@ function control(plan: ExperimentPlan, files: ExperimentFiles): Html | null {
   const accepted = files.record(recipe, 1)?.accepted === true
   return table({
     caption: `${about}${accepted ? '' : ' (this base broke a rule; it is shown all the same)'}`,
-    columns: [{ header: 'Arm', kind: 'text' }, ...columns],
+    columns: [{ header: 'Arm', kind: 'text' }, ...columnsOf(shown)],
     rows: arms.map((arm) => {
       const answers = readAnswers(files.grades(recipe, 1, arm, null))
       return { cells: [labelOf(plan, arm), ...shown.map((measure): Cell => meanMeasure(answers, measure))], emphasis: arm === emphasised }
@@ -169,14 +183,14 @@ export function comparisonReport(plan: ExperimentPlan, files: ExperimentFiles): 
     title: plan.title,
     subtitle: `${plan.lead} ${summary.used.length} bases are the units of replication.`,
     sections: [
-      { title: 'Arms', body: armTable(summary) },
+      { title: 'Arms', body: armTables(summary) },
       { title: 'Differences', body: forests(summary) },
       { title: 'Curves', body: curves(plan, new Answers(plan, files)) },
       { title: 'Prior', body: priors(summary) },
       ...(diagnosed === null ? [] : [{ title: 'Diagnoses', body: diagnosed }]),
       { title: 'Base by base', body: html`${meansByBase(summary)}${perBase(summary)}` },
       ...(negative === null ? [] : [{ title: 'Negative control', body: negative }]),
-      { title: 'Bases', body: bases(summary) },
+      { title: 'Bases', body: bases(summary, files) },
     ],
     footer: html`<p>sightline experiment ${plan.name}; how to read it is in docs/experiments.md.</p>`,
   })

@@ -9,7 +9,7 @@ import { type Html, html, page } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
 import { fixed } from '../report/numbers.ts'
 import { barChart } from '../report/rows.ts'
-import { table } from '../report/table.ts'
+import { type Column, table } from '../report/table.ts'
 import { imageSource, type ReportToken, rolloutCard, type TokenStyle, tokenLegend } from '../report/tokens.ts'
 import { readMetrics } from '../runs/read.ts'
 import type { Interval } from '../statistics/interval.ts'
@@ -92,15 +92,26 @@ function results({ means, gain }: Measured): Html {
     ['OPSD − base', 'opsd', 'base'],
     ['ViGOS − OPSD', 'vigos', 'opsd'],
   ] as const
+  // Measures stand below each other: side by side they would be wider than the page.
+  const columns = (headers: readonly string[]): Column[] => [
+    { header: 'Measure', kind: 'text' },
+    ...headers.map((header) => ({ header, kind: 'number' as const })),
+  ]
   return html`${table({
     caption: 'What the models answer, as shares with 95 % intervals',
-    columns: [{ header: 'Model', kind: 'text' }, ...shown.map(({ label }) => ({ header: label, kind: 'number' as const, digits: 2 }))],
-    rows: models.map((name) => ({ cells: [labels[name], ...shown.map((measure) => means[name][measure.name])], emphasis: name === 'vigos' })),
+    columns: columns(models.map((name) => labels[name])),
+    rows: shown.map((measure) => ({
+      cells: [measure.label, ...models.map((name) => means[name][measure.name])],
+      emphasis: measure === measures.score,
+    })),
     note: `${demoPlan.questions} questions, ${demoPlan.answers} answers each at temperature 1; intervals by drawing questions with all their answers. Score: questions whose picture contradicts what is usual. Prior: those whose picture does not. Description truth: how often a valid description has the unusual attribute right that is asked for.`,
   })}${table({
     caption: 'Differences on the same questions',
-    columns: [{ header: '', kind: 'text' }, ...shown.map(({ label }) => ({ header: label, kind: 'number' as const, digits: 2 }))],
-    rows: differences.map(([label, after, before]) => ({ cells: [label, ...shown.map((measure) => gain(after, before, measure))] })),
+    columns: columns(differences.map(([label]) => label)),
+    rows: shown.map((measure) => ({
+      cells: [measure.label, ...differences.map(([, after, before]) => gain(after, before, measure))],
+      emphasis: measure === measures.score,
+    })),
     note: 'One base and one run of each method: these intervals speak of these models, not of the methods. sightline experiment grounding replicates over bases.',
   })}`
 }

@@ -90,8 +90,8 @@ export class ExperimentFiles {
     return join(this.#home(recipe, seed), `${arm}-${checkpoint}.diagnosis.json`)
   }
 
-  record(recipe: RecipeName, seed: number): BaseRecord | null {
-    const folder = this.base(recipe, seed)
+  record(recipe: RecipeName, seed: number, size: 'student' | 'teacher' = 'student'): BaseRecord | null {
+    const folder = this.base(recipe, seed, size)
     return existsSync(join(folder, recordFile)) ? readRecord(folder) : null
   }
 }

@@ -39,7 +39,7 @@ export type BaseProgress = (what: string, share: number, detail: string) => void
 const cost = { lesson: 0.003, step: 0.25, answer: 0.012 } as const
 
 /** Shares of parts of the work, in their order, as shares of the whole. */
-class Tally {
+export class Tally {
   readonly #parts: readonly number[]
   readonly #tell: BaseProgress
   #done = -1
@@ -60,7 +60,10 @@ class Tally {
 
 /** What `base.json` in the folder says. */
 export interface BaseRecord extends BaseOptions {
+  /** Of the call that finished it. */
+  /** Of the call that finished it: a base that was stopped and went on took longer. */
   readonly seconds: number
+  /** By `mode/measure`, where there was something to measure. */
   readonly measured: Readonly<Record<string, number>>
   readonly verdicts: readonly Acceptance[]
   readonly accepted: boolean
@@ -143,7 +146,7 @@ export async function makeBase(
   const record = {
     ...options,
     seconds: Math.round((performance.now() - started) / 1000),
-    measured: Object.fromEntries(Object.entries(summaries).map(([name, { sum, count }]) => [name, sum / Math.max(1, count)])),
+    measured: Object.fromEntries(Object.entries(summaries).flatMap(([name, { sum, count }]) => (count === 0 ? [] : [[name, sum / count]]))),
     verdicts,
     accepted: verdicts.every(({ kept }) => kept),
   }
@@ -169,4 +172,9 @@ export async function examine(folder: string, tell: BaseProgress): Promise<Reado
   return found
 }
 
-export const readRecord = (folder: string): BaseRecord => JSON.parse(readFileSync(join(folder, recordFile), 'utf8')) as BaseRecord
+/** @throws ArgumentError if the folder is not that of a base */
+export function readRecord(folder: string): BaseRecord {
+  const file = join(folder, recordFile)
+  if (!existsSync(file)) throw new ArgumentError(`${folder}: holds no ${recordFile}; give the folder of a base, as  sightline base make  writes it`)
+  return JSON.parse(readFileSync(file, 'utf8')) as BaseRecord
+}

@@ -85,14 +85,14 @@ interface Rule {
 }
 
 /** Of the base alone, never of what a method makes of it. */
-const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
+export const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
   tempted: [
     { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
     { measure: 'question/score', least: 0.2, most: 0.5 },
     { measure: 'question/prior', least: 0.9, most: 1 },
     { measure: 'question/valid', least: 0.85, most: 0.97 },
-    { measure: 'question/follows', least: 0.85, most: 1 },
-    { measure: 'reference/score', least: 0.8, most: 1 },
+    { measure: 'question/follows', least: 0.75, most: 1 },
+    { measure: 'reference/score', least: 0.7, most: 1 },
   ],
   candid: [
     { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
@@ -107,15 +107,16 @@ const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
 }
 
 export interface Acceptance extends Rule {
-  readonly value: number
+  /** Null: there was nothing to measure, which keeps no rule. */
+  readonly value: number | null
   readonly kept: boolean
 }
 
 /** Whether a base keeps the rules of its recipe. @param shares by `mode/measure` */
 export function judge(recipe: RecipeName, shares: Readonly<Record<string, { readonly sum: number; readonly count: number }>>): Acceptance[] {
   return rules[recipe].map((rule) => {
-    const { sum, count } = shares[rule.measure] ?? { sum: Number.NaN, count: 1 }
-    const value = sum / count
-    return { ...rule, value, kept: value >= rule.least && value <= rule.most }
+    const { sum, count } = shares[rule.measure] ?? { sum: 0, count: 0 }
+    const value = count === 0 ? null : sum / count
+    return { ...rule, value, kept: value !== null && value >= rule.least && value <= rule.most }
   })
 }
