@@ -1,0 +1,65 @@
+// `sightline experiment`: the list, what it refuses, and an experiment whose jobs are all done.
+
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { experiment } from '../../src/cli/experiment.ts'
+import { ArgumentError } from '../../src/errors.ts'
+import { summarise } from '../../src/experiments/compare.ts'
+import { mixed } from '../../src/experiments/mixed.ts'
+import { comparisonJobs, ExperimentFiles } from '../../src/experiments/plan.ts'
+import { experiments } from '../../src/experiments/registry.ts'
+import { answersOf, newFolder, rightOf, writeBase, writeGrades, writeJson } from '../experiments/made.ts'
+import { parsePage } from '../report/xml.ts'
+
+async function call(name: string, folder: string): Promise<readonly [number, readonly string[]]> {
+  const lines: string[] = []
+  return [await experiment({ name, folder }, { print: (line) => void lines.push(line), status: undefined }), lines]
+}
+
+test('the list has every experiment on a line of its own', async () => {
+  const folder = newFolder()
+  const [status, lines] = await call('list', folder)
+  assert.equal(status, 0)
+  assert.deepEqual(
+    lines,
+    experiments.map(({ name, about }) => `${name.padEnd(16)} ${about}`),
+  )
+  assert.ok(!existsSync(folder))
+})
+
+test('an unknown one is refused before anything is written', async () => {
+  const folder = newFolder()
+  await assert.rejects(call('ground', folder), /there is no experiment "ground"; expected one of grounding/)
+  assert.ok(!existsSync(folder))
+})
+
+test('when seeds have run out, it says how many bases were accepted', async () => {
+  const folder = newFolder()
+  const files = new ExperimentFiles(folder)
+  for (let seed = 1; seed <= mixed.candidates; seed++) writeBase(files.base('tempted', seed), { seed, accepted: seed % 4 === 0 })
+  await assert.rejects(call('mixed', folder), (error: Error) => {
+    assert.ok(error instanceof ArgumentError)
+    return /: 4 of the 16 bases that were tried keep the rules, 6 are needed/.test(error.message)
+  })
+})
+
+test('what is done is not done again: the report and its numbers are written', async () => {
+  const folder = newFolder()
+  const files = new ExperimentFiles(folder)
+  for (let seed = 1; seed <= mixed.bases; seed++) writeBase(files.base('tempted', seed), { seed })
+  for (const { output, command } of comparisonJobs(mixed, files)) {
+    if (command[0] === 'grade') writeGrades(output, answersOf(rightOf(output.length % 4, 4), rightOf(3, 4), [true]))
+    else writeJson(output, {})
+  }
+  const listeners = process.listenerCount('SIGTERM')
+  const [status, lines] = await call('mixed', folder)
+  assert.equal(status, 0)
+  assert.equal(process.listenerCount('SIGTERM'), listeners)
+  assert.equal(lines.at(-1), `the report is ${join(folder, 'report.html')}, its numbers are in ${join(folder, 'summary.json')}`)
+  parsePage(readFileSync(join(folder, 'report.html'), 'utf8'))
+  const summary = JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8')) as object
+  assert.deepEqual(summary, JSON.parse(JSON.stringify(summarise(mixed, files))))
+  assert.ok(existsSync(dirname(folder)))
+})

@@ -1,0 +1,100 @@
+// Experiments that were never run: bases, graded answers and diagnoses as files, with numbers that the tests choose.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after } from 'node:test'
+import type { Diagnosis } from '../../src/diagnostics/diagnosis.ts'
+import type { Geometry } from '../../src/diagnostics/geometry.ts'
+import { opsd, samePrompt, vigos } from '../../src/experiments/arms.ts'
+import type { ExperimentPlan } from '../../src/experiments/plan.ts'
+import type { Graded } from '../../src/nano/evaluate.ts'
+import { type RecipeName, rules } from '../../src/nano/recipe.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sightline-made-'))
+after(() => rmSync(folder, { recursive: true }))
+let folders = 0
+
+/** A folder for an experiment, with room beside it for bases. */
+export const newFolder = (): string => join(folder, `${++folders}`, 'experiment')
+
+export function writeJson(path: string, value: unknown): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, JSON.stringify(value))
+}
+
+export const smallPlan: ExperimentPlan = {
+  ...{ name: 'small', title: 'A small one', about: 'nothing', lead: 'All is made up.' },
+  ...{ recipe: 'tempted', bases: 3, candidates: 5, teacher: null, arms: [samePrompt, opsd, vigos], steps: 6, batch: 2 },
+  ...{ curve: { at: [2, 4], arms: ['opsd', 'vigos'] }, questions: 8, answers: 2, control: null, diagnoses: [], margin: 0.02 },
+  against: [
+    { arm: 'opsd', measures: ['score', 'description'] },
+    { arm: 'base', measures: ['score'] },
+  ],
+  seeds: { data: 50, questions: 60, diagnosis: 70 },
+}
+
+/** `base.json` of a base that was never trained. */
+export function writeBase(
+  path: string,
+  { seed, recipe = 'tempted', accepted = true }: { seed: number; recipe?: RecipeName; accepted?: boolean },
+): void {
+  const verdicts = rules[recipe].map((rule, i) => ({ ...rule, value: rule.least, kept: accepted || i > 0 }))
+  writeJson(join(path, 'base.json'), {
+    ...{ family: 'qwen2_5_vl', size: 'student', recipe, seed, seconds: 1, verdicts, accepted },
+    measured: Object.fromEntries(verdicts.map(({ measure, value }) => [measure, value])),
+  })
+}
+
+const plain = { task: 'plain', text: '', valid: true, ended: true, believed: false, described: null, follows: null, stated: 0, true: 0 }
+
+/** One answer to each question: whether it is right, first those of Score, then those of Prior; descriptions are of the first, in their order. */
+export function answersOf(score: readonly boolean[], prior: readonly boolean[], described: readonly (boolean | null)[] = []): Graded[] {
+  return [
+    ...score.map((correct, index) => ({
+      ...plain,
+      index,
+      split: 'score',
+      correct,
+      described: described[index] ?? null,
+      follows: described[index] ?? null,
+    })),
+    ...prior.map((correct, i) => ({ ...plain, index: score.length + i, split: 'prior', correct })),
+  ]
+}
+
+/** Of so many questions the first `right` are right. */
+export const rightOf = (right: number, count: number): boolean[] => Array.from({ length: count }, (_, i) => i < right)
+
+export const writeGrades = (path: string, answers: readonly Graded[]): void => writeJson(path, { options: {}, summary: {}, answers })
+
+const estimate = (value: number | null) => ({ value, low: value === null ? null : value * 0.9, high: value === null ? null : value * 1.1 })
+
+function groupOf(angle: number | null): Geometry['whole'] {
+  const [norm, angles] = [estimate(angle === null ? null : 0.01), estimate(angle)]
+  return { norms: { std: norm, vis: norm, lang: norm }, angles: { stdVis: angles, stdLang: angles, visLang: angles }, tokens: 5, ...lossesOf }
+}
+const lossesOf = { dependency: 0.1, losses: { std: 0.1, vis: 0.1, lang: 0.1 } }
+
+/** @param palr by group, from 0 to 1 @param angles in degrees, by bin */
+export function diagnosisOf({
+  palr = null,
+  angles = null,
+  rollouts = [],
+}: {
+  readonly palr?: Readonly<Record<string, number | null>> | null
+  readonly angles?: readonly (number | null)[] | null
+  readonly rollouts?: Diagnosis['rollouts']
+}): Diagnosis {
+  const ratio = { sum: 0, count: 1 }
+  const groups = (of: Readonly<Record<string, number | null>>) =>
+    Object.fromEntries(Object.entries(of).map(([name, value]) => [name, { sum: 1, count: 2, tokens: 3, ...estimate(value) }]))
+  return {
+    ...{ version: 1, method: 'vigos', checkpoint: 6, seed: 7, samples: 1, correct: ratio, valid: ratio, dependency: null, dynamics: null, rollouts },
+    palr: palr === null ? null : { groups: groups(palr), rollouts: 1, valid: 1, wrongAnswers: 4, cap: null },
+    geometry:
+      angles === null
+        ? null
+        : { above: null, batches: 8, bins: angles.map((angle, low) => ({ ...groupOf(angle), low, high: low + 1 })), whole: groupOf(80) },
+  }
+}
