@@ -131,7 +131,7 @@ parts: [vision, hed]
     'wrong.yaml:10:3: optimisation.epochs is 2; expected one of epochs and steps as a number and the other null',
     'wrong.yaml:8:3: optimisation.warmup is 7; expected at most as many steps of warm-up as steps in all',
     'wrong.yaml:5:1: run is 5; expected mapping of fields',
-    'wrong.yaml:12:1: optimiser: there is no such field; there are model, teacher, method, change, data, validation, adapter, parts, rollout, optimisation, checkpoints, run',
+    'wrong.yaml:12:1: optimiser: there is no such field; there are model, teacher, method, change, data, validation, diagnostics, adapter, parts, rollout, optimisation, checkpoints, run',
     'wrong.yaml:13:1: parts is ["vision","hed"]; expected nothing besides an adapter, which is all that trains then; set adapter to null, or adapter.vision to true',
   ])
   // The place is that of the layer whose value counts.

@@ -22,7 +22,7 @@ const accepts = (path: string, value: unknown): boolean => {
 
 test('what is left out has the default that the list of fields prints, and a complete configuration is read as itself', () => {
   const config = configSchema.parse(minimal)
-  const sections = { teacher: { path: 't' }, validation: { sources: 'v' }, checkpoints: { best: { metric: 'a' } } }
+  const sections = { teacher: { path: 't' }, validation: { sources: 'v' }, diagnostics: {}, checkpoints: { best: { metric: 'a' } } }
   const full = configSchema.parse({ ...minimal, ...sections })
   assert.deepEqual(config.data.sources, ['d.jsonl'])
   for (const field of configFields().filter((each) => each.default !== null)) {
@@ -75,6 +75,7 @@ test('every bound: the last value inside is taken, the first outside is not', ()
     'checkpoints.best': { good: [null, { metric: 'a' }], bad: [{}, { metric: 'a', goal: 'up' }] },
     'run.seed': { good: [0, Number.MAX_SAFE_INTEGER], bad: [-1, 2 ** 53] },
     'run.transcripts': { good: [null, {}, { every: 1 }], bad: [{ every: 0 }, 3] },
+    diagnostics: { good: [null, {}, { cap: 5, dynamics: true }], bad: [{ every: 0 }, { cap: 0 }, { rollouts: 0 }] },
     validation: { good: [null, { sources: 'v' }], bad: [{}, { sources: 'v', every: 0 }] },
     teacher: { good: [null, { path: 't' }], bad: [{}, 't', { path: 't', device: 'cpu' }] },
     change: { good: [{ terms: { a: null } }, {}], bad: [null, [], 'x'] },
@@ -153,7 +154,7 @@ test('the JSON Schema is strict, described, and requires only of files that exte
     Object.values(value).forEach(walk)
   }
   walk(rest)
-  assert.equal(objects, 14)
+  assert.equal(objects, 15)
   const of = (section: string, name: string): Node | undefined => ((schema['properties'] as Record<string, Node>)[section] as Node).properties?.[name]
   assert.equal(of('optimisation', 'rate')?.default, 5e-6)
   assert.deepEqual(of('optimisation', 'schedule')?.enum, ['constant', 'linear', 'cosine'])
