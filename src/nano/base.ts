@@ -1,6 +1,6 @@
 // Brings up a nano base from random weights: draws its lessons, trains it on them course by course, and holds it against the rules of acceptance.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type JsonObject, mergePatch } from '../config/merge-patch.ts'
 import { configSchema } from '../config/schema.ts'
@@ -92,7 +92,7 @@ function writeUntrained(folder: string, { family, size, seed }: BaseOptions, dev
 
 /**
  * Brings up a base in `work`, where what is done stays: called again, it goes on. The finished model, with `base.json` beside its weights, is
- * moved to `folder`.
+ * moved to `folder`, and what `work` holds besides is removed.
  * @throws ArgumentError if `folder` is there
  */
 export async function makeBase(
@@ -152,6 +152,7 @@ export async function makeBase(
   }
   writeFileSync(join(path, recordFile), `${JSON.stringify(record, null, 2)}\n`)
   renameSync(path, folder)
+  rmSync(work, { recursive: true })
   return record
 }
 

@@ -1,4 +1,5 @@
-// How a nano base is brought up: the courses it takes, and by which rules it is accepted. Fixed before bases are made and looked at.
+// How a nano base is brought up: the courses it takes, and by which rules it is accepted. Set after pilots
+// that are not used, and fixed before any method was run on the bases that are.
 
 import type { JsonObject } from '../config/merge-patch.ts'
 import type { ColdStart } from '../data/worlds/prior/cold-start.ts'

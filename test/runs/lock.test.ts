@@ -91,8 +91,8 @@ test('a process id that was given to another process, and a process that only wa
     writeFileSync(path, JSON.stringify({ pid: process.pid, started, host: hostname(), since }))
     openRun(folder, policy)[Symbol.dispose]()
   }
-  // The shell's child ends at once, and nobody asks how.
-  const shell = spawn('bash', ['-c', 'sleep 0.01 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // The child ends when the shell has become another program, which never asks how.
+  const shell = spawn('bash', ['-c', 'sleep 1 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
   context.after(() => shell.kill())
   const [text] = await once(shell.stdout, 'data')
   const pid = Number(text)
