@@ -7,6 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { runEnvironment } from './environment.mjs'
 import { findLibtorch, waysToGetTorch } from './libtorch.mjs'
@@ -101,7 +102,9 @@ while (words[0]?.startsWith('--')) {
     await step(biome, ['check', '--write', '.'])
   } else if (option === '--test') {
     const chosen = words.splice(0)
-    await step(ownNode, ['--test', '--test-reporter=spec', ...(chosen.length > 0 ? chosen : ['test/**/*.test.ts'])])
+    // Node would leave one core out, which is half of a small machine.
+    const atOnce = `--test-concurrency=${availableParallelism()}`
+    await step(ownNode, ['--test', atOnce, '--test-reporter=spec', ...(chosen.length > 0 ? chosen : ['test/**/*.test.ts'])])
   } else stop(`unknown option ${option}`)
 }
 if (words.length > 0) await step(ownNode, words)
