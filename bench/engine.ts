@@ -3,7 +3,6 @@
 import { createRequire } from 'node:module'
 import { findLibtorch } from '../setup/libtorch.mjs'
 import { compile, root } from '../setup/native.mjs'
-import { createDecoder, type Decoder, type DecoderSize, decode, parametersOf } from '../src/models/decoder.ts'
 import { attention } from '../src/torch/attention.ts'
 import { gradient, requireGrad, zeroGradients } from '../src/torch/autograd.ts'
 import { backward } from '../src/torch/backward.ts'
@@ -16,6 +15,7 @@ import { ops } from '../src/torch/operators.ts'
 import { AdamW } from '../src/torch/optimizer.ts'
 import { seed } from '../src/torch/random.ts'
 import type { Tensor } from '../src/torch/tensor.ts'
+import { createDecoder, type Decoder, type DecoderSize, decode, parametersOf } from './decoder.ts'
 import { inTurn, median, peakResident, type Row, ratio, table, time } from './measure.ts'
 
 interface Baseline {

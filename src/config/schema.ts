@@ -270,6 +270,3 @@ export const configSchema = z
 export type ConfigInput = z.input<typeof configSchema>
 /** A configuration as it is run: complete. */
 export type Config = z.output<typeof configSchema>
-export type DataConfig = Config['data']
-export type ValidationConfig = NonNullable<Config['validation']>
-export type AdapterConfig = NonNullable<Config['adapter']>

@@ -6,9 +6,6 @@ import type { PromptTemplate } from '../supervision/method.ts'
 
 const { prompts } = draftConfig('nano', []).config.change as { readonly prompts: Readonly<Record<string, PromptTemplate>> }
 
-/** For every method, by the names that their views know. */
-export const nanoPrompts = prompts
-
 /** The user's turn of a question under one of them. */
 export function wordedAs(name: string, problem: string, reference: string): string {
   const template = prompts[name]

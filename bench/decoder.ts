@@ -1,12 +1,12 @@
-// A nano decoder for the demonstration and the benchmark: embedding, pre-norm blocks of rotary attention and SwiGLU, untied head.
+// A plain decoder for the engine's benchmark: embedding, pre-norm blocks of rotary attention and SwiGLU, untied head.
 
-import { attention } from '../torch/attention.ts'
-import { requireGrad } from '../torch/autograd.ts'
-import { keep, scope } from '../torch/context.ts'
-import { tensor } from '../torch/create.ts'
-import { embedding, linear, type Rotary, rmsNorm, rotaryTables, swiglu } from '../torch/nn.ts'
-import { ops } from '../torch/operators.ts'
-import type { Tensor } from '../torch/tensor.ts'
+import { attention } from '../src/torch/attention.ts'
+import { requireGrad } from '../src/torch/autograd.ts'
+import { keep, scope } from '../src/torch/context.ts'
+import { tensor } from '../src/torch/create.ts'
+import { embedding, linear, type Rotary, rmsNorm, rotaryTables, swiglu } from '../src/torch/nn.ts'
+import { ops } from '../src/torch/operators.ts'
+import type { Tensor } from '../src/torch/tensor.ts'
 
 export interface DecoderSize {
   readonly width: number
