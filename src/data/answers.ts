@@ -130,8 +130,8 @@ const spellings: readonly (readonly [RegExp, string])[] = [
 
 const fonts = /\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\{([^{}]*)\}/g
 
-/** The text without what only decorates it. */
-function undecorated(answer: string): string {
+/** The text without what only decorates it: dollar signs, fonts, spaces of LaTeX, quotation marks, punctuation around it. */
+export function undecorated(answer: string): string {
   let text = spellings.reduce((result, [pattern, plain]) => result.replace(pattern, plain), answer.replace(fonts, '$1')).trim()
   for (let i = 0; i < mostWrappers; i++) {
     const bare = unquoted(unmarked(unpunctuated(text)))
@@ -173,7 +173,8 @@ const scientific = new RegExp(`^(${plainNumber})(?:e([+-]?\\d{1,3}))?$`, 'i')
 const fraction = new RegExp(`^(${plainNumber}) ?/ ?(${plainNumber})$`)
 const latexFraction = new RegExp(`^([+-]?) ?\\\\frac ?(?:\\{ ?(${plainNumber}) ?\\} ?\\{ ?(${plainNumber}) ?\\}|(\\d)(\\d))$`)
 
-interface Ratio {
+/** A fraction as it was written: not in lowest terms, and what is below may be 0 or negative. */
+export interface Ratio {
   readonly above: bigint
   readonly below: bigint
 }
@@ -190,7 +191,8 @@ function numberIn(text: string): string | null {
   return `${ratio.above / divisor}/${ratio.below / divisor}${percent ? '%' : ''}`
 }
 
-function ratioIn(text: string): Ratio | null {
+/** The exact number that a text is: a decimal number, also with separators or an exponent, or a fraction of two; null if it is none. */
+export function ratioIn(text: string): Ratio | null {
   const number = scientific.exec(text)
   if (number !== null) return decimal(number[1] ?? '', Number(number[2] ?? 0))
   const parts = latexFraction.exec(text)
