@@ -16,7 +16,7 @@ const sources = z
   .union([text, z.array(text).min(1)])
   .transform((given): readonly string[] => (typeof given === 'string' ? [given] : given))
   .describe(
-    'Where samples come from, one or a list: a .jsonl, .json or .parquet file, a folder of such files or of images, or hf:OWNER/NAME[@REVISION][:SPLIT].',
+    'Where samples come from, one or a list: a .jsonl, .json or .parquet file, a folder of such files or of images, or hf:OWNER/NAME[@REVISION][:[CONFIGURATION/]SPLIT].',
   )
 
 const column = (what: string): z.ZodPrefault<z.ZodNullable<z.ZodString>> =>

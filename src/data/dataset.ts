@@ -3,7 +3,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import { ArgumentError, FileFormatError } from '../errors.ts'
-import { type ColumnNames, chooseColumns } from './columns.ts'
+import { type ChooseColumns, type ColumnNames, chooseColumns } from './columns.ts'
 import { downloadDataset, type HubOptions, readHubName } from './hub.ts'
 import { openJsonRows } from './json-rows.ts'
 import { openParquet } from './parquet.ts'
@@ -43,15 +43,16 @@ const isExtension = (end: string): end is Extension => Object.hasOwn(openers, en
 /** The file by which a folder of images names its rows, and the column in which it names the images, as in Hugging Face's imagefolder. */
 const imageFolder = { file: 'metadata.jsonl', columns: ['file_name'] } as const
 
-interface Place {
+/** A file of rows, and further names of its column of images. */
+export interface Place {
   readonly path: string
   readonly extraImages: readonly string[]
 }
 
 /**
  * Opens one or several sources as one data set, in the order given. A source is a file (.jsonl, .json or .parquet), a folder (all such files
- * in the order of their names, or images with a metadata.jsonl whose file_name names them), or hf:OWNER/NAME[@REVISION][:SPLIT]. No images
- * are held in memory: rows are read when they are asked for, and JSON is indexed by one pass.
+ * in the order of their names, or images with a metadata.jsonl whose file_name names them), or hf:OWNER/NAME[@REVISION][:[CONFIGURATION/]SPLIT].
+ * No images are held in memory: rows are read when they are asked for, and JSON is indexed by one pass.
  *
  * @throws ArgumentError for sources that are not there or not understood, and for given columns that a file lacks
  * @throws FileFormatError for damaged files, and files without the columns or rows that are needed
@@ -66,9 +67,7 @@ export async function openDataset(sources: readonly string[], options: DatasetOp
   try {
     for (const source of sources) {
       for (const { path, extraImages } of await filesOf(source, hub)) {
-        const extension = extname(path).toLowerCase()
-        if (!isExtension(extension)) throw new ArgumentError(`${path}: expected a file ${Object.keys(openers).join(', ')}, or a folder`)
-        opened.push(await openers[extension](path, chooseColumns(columns, extraImages, field('columns'))))
+        opened.push(await openRows(path, chooseColumns(columns, extraImages, field('columns'))))
       }
     }
     return new JoinedSources(opened, imageRoot === null ? null : resolve(imageRoot), limit)
@@ -78,7 +77,15 @@ export async function openDataset(sources: readonly string[], options: DatasetOp
   }
 }
 
-async function filesOf(source: string, hub: HubOptions | null): Promise<readonly Place[]> {
+/** Opens a file by the end of its name. @throws ArgumentError for other ends, FileFormatError as the openers do */
+export async function openRows(path: string, choose: ChooseColumns): Promise<Source> {
+  const extension = extname(path).toLowerCase()
+  if (!isExtension(extension)) throw new ArgumentError(`${path}: expected a file ${Object.keys(openers).join(', ')}, or a folder`)
+  return await openers[extension](path, choose)
+}
+
+/** The files of a source as `openDataset` takes them, downloaded where it is hf:…. @throws ArgumentError if there are none, or of several splits */
+export async function filesOf(source: string, hub: HubOptions | null): Promise<readonly Place[]> {
   if (source.startsWith('hf:')) {
     if (hub === null) throw new ArgumentError(`${source}: no hub options, so nothing can be fetched; give them or a local copy`)
     return (await downloadDataset(readHubName(source), hub)).map((path) => ({ path, extraImages: [] }))

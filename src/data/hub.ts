@@ -30,16 +30,19 @@ export interface HubName {
   /** As OWNER/NAME. */
   readonly name: string
   readonly revision: string | null
+  /** Which of several parts with columns of their own; absent: the one that data sets without parts have, or whatever files the split has. */
+  readonly configuration?: string
   readonly split: string
 }
 
-/** Reads hf:OWNER/NAME[@REVISION][:SPLIT]. @throws ArgumentError for anything else */
+/** Reads hf:OWNER/NAME[@REVISION][:[CONFIGURATION/]SPLIT]. @throws ArgumentError for anything else */
 export function readHubName(source: string): HubName {
   const part = '[A-Za-z0-9][A-Za-z0-9._-]*'
-  const match = new RegExp(`^hf:(${part}/${part})(?:@(${part}(?:/${part})*))?(?::(${part}))?$`).exec(source)
-  const [, name, revision, split] = match ?? []
-  if (name === undefined || source.includes('..')) throw new ArgumentError(`${source}: expected hf:OWNER/NAME[@REVISION][:SPLIT]`)
-  return { name, revision: revision ?? null, split: split ?? defaultSplit }
+  const parts = '[A-Za-z0-9][A-Za-z0-9 ()._-]*'
+  const match = new RegExp(`^hf:(${part}/${part})(?:@(${part}(?:/${part})*))?(?::(?:(${parts})/)?(${part}))?$`).exec(source)
+  const [, name, revision, configuration, split] = match ?? []
+  if (name === undefined || source.includes('..')) throw new ArgumentError(`${source}: expected hf:OWNER/NAME[@REVISION][:[CONFIGURATION/]SPLIT]`)
+  return { name, revision: revision ?? null, ...(configuration === undefined ? {} : { configuration }), split: split ?? defaultSplit }
 }
 
 interface RemoteFile {
@@ -59,7 +62,14 @@ interface RemoteFile {
  * @throws ArgumentError if the data set, split or server cannot be had
  */
 export async function downloadDataset(wanted: HubName, options: HubOptions): Promise<readonly string[]> {
-  const folder = join(options.cache, wanted.name.replace('/', '--'), wanted.revision ?? defaultRevision, wanted.split)
+  const { configuration, split } = wanted
+  const folder = join(
+    options.cache,
+    wanted.name.replace('/', '--'),
+    wanted.revision ?? defaultRevision,
+    ...(configuration ? [configuration] : []),
+    split,
+  )
   const record = join(folder, 'files.json')
   let files: readonly RemoteFile[]
   try {
@@ -145,9 +155,12 @@ async function jsonOf(response: Response): Promise<unknown> {
 }
 
 /** The files of the Hub's conversion; null if there is none, or a revision is wanted, which it does not know. */
-async function convertedFiles({ name, revision, split }: HubName, options: HubOptions): Promise<readonly RemoteFile[] | null> {
+async function convertedFiles(
+  { name, revision, configuration = defaultConfiguration, split }: HubName,
+  options: HubOptions,
+): Promise<readonly RemoteFile[] | null> {
   if (revision !== null) return null
-  const response = await ask(`${endpointOf(options)}/api/datasets/${name}/parquet/${defaultConfiguration}/${split}`, options)
+  const response = await ask(`${endpointOf(options)}/api/datasets/${name}/parquet/${encodeURIComponent(configuration)}/${split}`, options)
   // What is wrong, if it is more than a missing conversion, the next question tells.
   if (!response.ok) return null
   const urls = await jsonOf(response)
@@ -155,7 +168,8 @@ async function convertedFiles({ name, revision, split }: HubName, options: HubOp
   return (urls as readonly string[]).map((url, i) => ({ url, name: `converted-${String(i).padStart(5, '0')}.parquet`, size: null }))
 }
 
-async function repositoryFiles({ name, revision, split }: HubName, options: HubOptions): Promise<readonly RemoteFile[]> {
+async function repositoryFiles(wanted: HubName, options: HubOptions): Promise<readonly RemoteFile[]> {
+  const { name, revision, configuration, split } = wanted
   const endpoint = endpointOf(options)
   const at = encodeURIComponent(revision ?? defaultRevision)
   const files: RemoteFile[] = []
@@ -170,14 +184,20 @@ async function repositoryFiles({ name, revision, split }: HubName, options: HubO
     const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1]
     url = next === undefined ? null : new URL(next, response.url).href
   }
-  // data/train-00000-of-00004.parquet, train.parquet, train/0000.parquet; train_sft is another split.
-  const belongs = (part: string): boolean => part.startsWith(split) && /^(?:$|[-.])/.test(part.slice(split.length))
-  const chosen = files.filter((file) => file.name.split('/').some(belongs))
+  const chosen = files.filter((file) => belongsTo(file.name, wanted))
   if (chosen.length > 0) return chosen.sort((a, b) => (a.name < b.name ? -1 : 1))
   const there = files.map((file) => file.name).slice(0, 10)
   throw new ArgumentError(
-    `${name}: no parquet files of split ${split}; the repository has ${there.length > 0 ? there.join(', ') : 'no parquet files'}`,
+    `${name}: no parquet files of split ${configuration === undefined ? '' : `${configuration}/`}${split}; the repository has ${there.length > 0 ? there.join(', ') : 'no parquet files'}`,
   )
+}
+
+/** Whether a file of a data set, named from its root, is of a split: data/train-00000-of-00004.parquet, train.parquet, train/0000.parquet. */
+export function belongsTo(file: string, { configuration, split }: Pick<HubName, 'configuration' | 'split'>): boolean {
+  const parts = file.split('/')
+  // train_sft is another split.
+  const ofSplit = (part: string): boolean => part.startsWith(split) && /^(?:$|[-.])/.test(part.slice(split.length))
+  return (configuration === undefined || parts.includes(configuration)) && parts.some(ofSplit)
 }
 
 /** An entry of a listing as a file, if it is a parquet file. */
