@@ -11,6 +11,7 @@ import { type Diagnosis, diagnose, type Instrument, instruments } from '../diagn
 import { probeFault } from '../diagnostics/probe.ts'
 import { openSubject } from '../diagnostics/subject.ts'
 import { ArgumentError, StorageError } from '../errors.ts'
+import { diagnosisReport } from '../experiments/diagnosis-report.ts'
 import { methods } from '../methods/registry.ts'
 import { names } from '../runs/layout.ts'
 import { bestCheckpoint, type Checkpoint, checkpointAt, checkpoints, isRun, latestCheckpoint, readRun } from '../runs/read.ts'
@@ -30,10 +31,12 @@ export interface DiagnoseArguments {
   /** best, last, a step, or none for the student as it begins; undefined: last for a run, none for a configuration. */
   readonly checkpoint: string | undefined
   readonly samples: number
-  /** A source of samples; undefined: the run's validation. */
-  readonly data: string | undefined
+  /** Sources of samples, one after the other; none: the run's validation. */
+  readonly data: readonly string[]
   /** Where the diagnosis is written, as JSON. */
   readonly out: string
+  /** Where it is written as a page for people; undefined: nowhere. */
+  readonly report: string | undefined
   readonly seed: number | undefined
   /** Wrong answers of PALR for each sample. */
   readonly wrong: number
@@ -158,16 +161,27 @@ function checkWritable(out: string): void {
   }
 }
 
-/** Measures, writes the file, prints the table; returns the exit status. */
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (cause) {
+    throw new StorageError(`${file}: cannot be written: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Measures, writes the files, prints the table; returns the exit status. */
 export async function diagnoseCommand(args: DiagnoseArguments, { print, status }: Output): Promise<number> {
   const { config, method, run } = await opened(args)
   // What costs nothing is refused before models are loaded.
   const what = instrumentsOf(args.what, method)
   const checkpoint = checkpointOf(run, args.checkpoint)
-  checkWritable(args.out)
+  const { out, report } = args
+  if (report !== undefined && resolve(report) === resolve(out))
+    throw new ArgumentError(`--out and --report are both ${out}; give the page a file of its own, such as ${out.replace(/\.json$/, '')}.html`)
+  for (const file of [out, report]) if (file !== undefined) checkWritable(file)
   const { env } = process
   await using subject = await openSubject(config, method, {
-    ...{ sources: args.data === undefined ? null : [args.data], samples: args.samples },
+    ...{ sources: args.data.length === 0 ? null : args.data, samples: args.samples },
     ...(args.seed !== undefined && { seed: args.seed }),
     hub: {
       endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
@@ -179,13 +193,11 @@ export async function diagnoseCommand(args: DiagnoseArguments, { print, status }
     ...{ checkpoint, checkpoints: run === null ? [] : checkpoints(run), wrongAnswers: args.wrong, batches: args.batches },
     ...{ cap: args.cap ?? null, above: args.above ?? null, watch: (phase) => status?.(`${phase} …`) },
   })
-  try {
-    writeFileSync(args.out, `${JSON.stringify(diagnosis)}\n`)
-  } catch (cause) {
-    throw new StorageError(`${args.out}: cannot be written: ${(cause as Error).message}`, { cause })
-  }
+  // The numbers first: what was measured is kept, whatever becomes of the page.
+  write(out, `${JSON.stringify(diagnosis)}\n`)
+  if (report !== undefined) write(report, diagnosisReport(diagnosis))
   for (const line of diagnosisTable(diagnosis)) print(line)
   print('')
-  print(`written to ${args.out}`)
+  print(`written to ${report === undefined ? out : `${out} and ${report}`}`)
   return 0
 }

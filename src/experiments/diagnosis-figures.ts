@@ -3,12 +3,13 @@
 import { readFileSync } from 'node:fs'
 import type { Diagnosis } from '../diagnostics/diagnosis.ts'
 import type { Geometry } from '../diagnostics/geometry.ts'
-import { binChart } from '../report/bins.ts'
-import { figure } from '../report/blocks.ts'
+import { beside, figure } from '../report/blocks.ts'
 import { type Html, html } from '../report/html.ts'
+import { lineChart } from '../report/line.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
 import type { Interval } from '../statistics/interval.ts'
 import { meanOf } from '../statistics/mean.ts'
+import { angleChart, dynamicsMeasures, faintNote, type LossName, type PairName } from './diagnosis-charts.ts'
 import { type ExperimentFiles, type ExperimentPlan, untrained } from './plan.ts'
 
 type Planned = ExperimentPlan['diagnoses'][number]
@@ -39,34 +40,50 @@ function palrTable(plan: ExperimentPlan, found: readonly (readonly [Planned, rea
   })
 }
 
-const angles = { stdVis: 'Std, Vis', stdLang: 'Std, Lang', visLang: 'Vis, Lang' } as const
-
 function angleFigure(title: string, all: readonly Geometry[]): Html {
   const bins = Math.max(...all.map((geometry) => geometry.bins.length))
-  const indices = Array.from({ length: bins }, (_, i) => i)
-  const norms = { std: 'Std', vis: 'Vis', lang: 'Lang' } as const
   return figure({
     title,
     subtitle: 'angles between the gradients of the three losses by visual dependency of tokens, and their norms; mean over bases, 95 % t interval',
-    chart: binChart({
-      bins: indices.map((i) => ({ label: `${i}` })),
-      binsLabel: 'tenth of tokens by visual dependency',
-      y: { label: 'angle', unit: '°' },
-      series: Object.entries(angles).map(([key, name]) => ({
-        name,
-        values: indices.map((i) => over(all.map((geometry) => geometry.bins[i]?.angles[key as keyof typeof angles].value))),
-      })),
-      reference: { at: 90, label: 'perpendicular' },
-      under: {
-        y: { label: 'norm', log: true },
-        series: Object.entries(norms).map(([key, name]) => ({
-          name,
-          values: indices.map((i) => over(all.map((geometry) => geometry.bins[i]?.norms[key as keyof typeof norms].value))?.value ?? null),
-        })),
-      },
-    }),
-    note: 'All trainable parameters, exactly. Where norms are small the angle is noise.',
+    chart: angleChart(
+      Array.from({ length: bins }, (_, i) => {
+        const angle = (pair: PairName): Interval | null => over(all.map((geometry) => geometry.bins[i]?.angles[pair].value))
+        const norm = (loss: LossName): number | null => over(all.map((geometry) => geometry.bins[i]?.norms[loss].value))?.value ?? null
+        return {
+          angles: { stdVis: angle('stdVis'), stdLang: angle('stdLang'), visLang: angle('visLang') },
+          norms: { std: norm('std'), vis: norm('vis'), lang: norm('lang') },
+        }
+      }),
+    ),
+    note: `All trainable parameters, exactly. ${faintNote}`,
   })
+}
+
+function dynamicsFigures(plan: ExperimentPlan, found: readonly (readonly [Planned, readonly Diagnosis[]])[]): Html | null {
+  const rows = found.filter(([, diagnoses]) => diagnoses.some(({ dynamics }) => dynamics !== null))
+  if (rows.length === 0) return null
+  const charts = Object.values(dynamicsMeasures).flatMap(({ title, unit, of }) => {
+    const series = rows.map(([planned, diagnoses]) => ({
+      name: plan.arms.find(({ name }) => name === planned.arm)?.label ?? planned.arm,
+      points: (diagnoses[0]?.dynamics ?? []).flatMap(({ step }) => {
+        const at = diagnoses.map(({ dynamics }) => dynamics?.find((each) => each.step === step))
+        const value = over(at.map((each) => (each === undefined ? null : of(each))))
+        return value === null ? [] : [{ x: step, y: value.value, low: value.low, high: value.high }]
+      }),
+    }))
+    const known = series.filter(({ points }) => points.length > 0)
+    return known.length === 0
+      ? []
+      : [
+          figure({
+            title,
+            subtitle: 'own rollouts of each step; mean over bases, 95 % t interval',
+            chart: lineChart({ x: { label: 'step' }, y: { label: title, ...(unit !== '' && { unit }) }, series: known }),
+            size: 'half',
+          }),
+        ]
+  })
+  return html`${Array.from({ length: Math.ceil(charts.length / 2) }, (_, i) => beside(...charts.slice(2 * i, 2 * i + 2)))}`
 }
 
 /** Figures and tables of what was diagnosed; null where nothing was. @param seeds of the bases */
@@ -74,12 +91,12 @@ export function diagnosisFigures(plan: ExperimentPlan, files: ExperimentFiles, s
   if (plan.diagnoses.length === 0) return null
   const found = plan.diagnoses.map((planned) => {
     const read = (seed: number): Diagnosis =>
-      JSON.parse(readFileSync(files.diagnosis(plan.recipe, seed, planned.arm, planned.checkpoint), 'utf8')) as Diagnosis
+      JSON.parse(readFileSync(files.diagnosis(plan.recipe, seed, planned.arm, planned.what, planned.checkpoint), 'utf8')) as Diagnosis
     return [planned, seeds.map(read)] as const
   })
   const geometries = found.flatMap(([planned, diagnoses]) => {
     const all = diagnoses.map(({ geometry }) => geometry).filter((geometry) => geometry !== null)
     return all.length === 0 ? [] : [angleFigure(labelOf(plan, planned), all)]
   })
-  return html`${palrTable(plan, found)}${geometries}`
+  return html`${palrTable(plan, found)}${geometries}${dynamicsFigures(plan, found)}`
 }

@@ -139,7 +139,7 @@ const tokens = `
 .answer b{color:var(--ink)}
 .written{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:1.25rem 1.5rem;align-items:start}
 .right{color:var(--c2)}.wrong{color:var(--c1)}.open{color:var(--muted)}
-@media (max-width:40rem){.rollout{grid-template-columns:minmax(0,1fr)}.asked{display:grid;grid-template-columns:6rem 1fr;grid-template-rows:auto 1fr;gap:0 1rem}.asked img{grid-row:1/3}}`
+@media (max-width:40rem){.rollout{grid-template-columns:minmax(0,1fr)}.asked:has(img){display:grid;grid-template-columns:6rem 1fr;grid-template-rows:auto 1fr;gap:0 1rem}.asked img{grid-row:1/3}}`
 
 const paper = `
 @media print{body{padding:0;max-width:none;font-size:10.5pt}section{break-before:auto}h2,h3,figcaption{break-after:avoid}nav{display:none}

@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 import { type DiagnoseArguments, diagnoseCommand, diagnoseDefaults } from '../../src/cli/diagnose.ts'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import type { Diagnosis } from '../../src/diagnostics/diagnosis.ts'
+import { diagnosisReport } from '../../src/experiments/diagnosis-report.ts'
 import { methods } from '../../src/methods/registry.ts'
 import type { Method } from '../../src/supervision/method.ts'
 import { configOf, otherCheckpoint, presetOf, questions, runTo, temporaryFolder, writeRows } from '../training/runs.ts'
@@ -24,8 +25,9 @@ async function call(folder: string, target: string, changes: Partial<DiagnoseArg
     target,
     sets: [],
     checkpoint: undefined,
-    data: undefined,
+    data: [],
     out,
+    report: undefined,
     seed: undefined,
     cap: undefined,
     above: undefined,
@@ -41,14 +43,14 @@ async function trained(
   context: TestContext,
   method: Method,
   changes: Partial<ConfigInput> = {},
-): Promise<{ folder: string; run: string; data: string }> {
+): Promise<{ folder: string; run: string; data: string[] }> {
   const folder = temporaryFolder(context)
   const config = configOf(folder, questions(4), {
     ...{ adapter: { rank: 2 }, rollout: { maxTokens: 5 }, optimisation: { batch: 2, steps: 3, rate: 0.05 } },
     ...{ checkpoints: { every: 1, keep: 3, best: { metric: 'loss', goal: 'min' } }, ...changes },
   })
   assert.equal(await runTo(config, method), 'finished')
-  return { folder, run: config.run.folder, data: writeRows(join(folder, 'held-out.jsonl'), questions(7).slice(3)) }
+  return { folder, run: config.run.folder, data: [writeRows(join(folder, 'held-out.jsonl'), questions(7).slice(3))] }
 }
 
 const small = { path: '', minPixels: 784, maxPixels: 1568 } as const
@@ -56,7 +58,8 @@ const small = { path: '', minPixels: 784, maxPixels: 1568 } as const
 test('vgs: dependency, geometry and dynamics of a run and its checkpoints', async (context) => {
   const place = temporaryFolder(context)
   const { folder, run, data } = await trained(context, presetOf('vgs'), { teacher: { ...small, path: otherCheckpoint(join(place, 'teacher'), 5) } })
-  const { lines, diagnosis } = await call(folder, run, { what: 'dependency,geometry,dynamics', data, batches: 2 })
+  const report = join(folder, 'diagnosis.html')
+  const { lines, diagnosis } = await call(folder, run, { what: 'dependency,geometry,dynamics', data, batches: 2, report })
   const { dependency, geometry, dynamics, rollouts } = diagnosis
   assert.deepEqual([diagnosis.version, diagnosis.method, diagnosis.checkpoint, diagnosis.samples, diagnosis.palr], [1, 'vgs', 3, 4, null])
   const tokens = rollouts.reduce((sum, each) => sum + each.tokens.length, 0)
@@ -89,6 +92,9 @@ test('vgs: dependency, geometry and dynamics of a run and its checkpoints', asyn
   assert.match(text, /\nbin +tokens +VDS +Vis-Lang +Std-Vis +Std-Lang +norms Std Vis Lang\n0 +\d+ /)
   assert.match(text, /\nstep +Vis +Lang +Vis 7-9 +Lang 7-9 +‖∇Std‖ +‖∇Vis‖ +cos\n1 /)
   assert.doesNotMatch(text, /NaN|undefined/)
+  // The page is that of the numbers in the file.
+  assert.equal(readFileSync(report, 'utf8'), diagnosisReport(diagnosis))
+  assert.equal(lines.at(-1), `written to ${join(folder, 'diagnosis.json')} and ${report}`)
 })
 
 test('opsd: PALR of the checkpoint that is asked for, the same again from the same seed', async (context) => {
@@ -123,6 +129,9 @@ test('opsd: PALR of the checkpoint that is asked for, the same again from the sa
   await assert.rejects(call(folder, run, { what: 'palr' }), /no validation; say which held-out samples to take \(--data SOURCE\)/)
   await assert.rejects(call(folder, run, { data, what: 'palr', sets: ['run.seed=1'] }), /a run is what it was; leave --set out/)
   await assert.rejects(call(folder, run, { data, what: 'palr', out: join(folder, 'nowhere', 'x.json') }), /cannot be written/)
+  await assert.rejects(call(folder, run, { data, what: 'palr', report: join(folder, 'nowhere', 'x.html') }), /x\.html: cannot be written/)
+  await assert.rejects(call(folder, run, { data, what: 'palr', report: join(folder, '.', 'diagnosis.json') }), /give the page a file of its own/)
+  assert.equal(last.lines.at(-1), `written to ${join(folder, 'diagnosis.json')}`)
 })
 
 test('a configuration is measured as it begins; methods that lack what an instrument needs are told which do not', async (context) => {
