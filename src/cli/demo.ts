@@ -1,7 +1,7 @@
 // `sightline demo`: the main job at nano scale, from a stored base to a report.
 
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ArgumentError } from '../errors.ts'
 import { demoFiles, demoJobs } from '../experiments/demo.ts'
@@ -38,6 +38,16 @@ export interface DemoArguments {
   readonly base: string | undefined
 }
 
+/** What was begun with one base does not go on with another. */
+function keepTo(base: string, file: string): void {
+  const there = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly base: string }).base : null
+  if (there !== null && there !== base) {
+    throw new ArgumentError(`${dirname(file)}: holds the beginning of a demonstration on ${there}; give another folder, or remove this one`)
+  }
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, JSON.stringify({ base }))
+}
+
 /** Runs the demonstration and returns the exit status. */
 export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArguments, output: Output): Promise<number> {
   if (!existsSync(join(base, 'config.json'))) throw new ArgumentError(`${base}: holds no model; make one with  sightline base make DIR`)
@@ -48,6 +58,7 @@ export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArg
       rmSync(path, { recursive: true, force: true })
     }
   }
+  keepTo(realpathSync(base), files.base)
   const started = performance.now()
   const stop = new AbortController()
   const onSignal = (): void => stop.abort()

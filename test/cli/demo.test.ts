@@ -78,4 +78,10 @@ test('a finished one is made anew without what is not its own; SIGTERM ends it a
   assert.equal(await processesOf(folder), 0)
   for (const path of [files.summary, files.report, files.grades.base, files.runs.opsd]) assert.ok(!existsSync(path), path)
   assert.ok(existsSync(join(folder, 'mine', 'kept.json')))
+  // What was begun with one base does not go on with another.
+  const other = writeRandomNano(join(place, 'other'))
+  await assert.rejects(demo({ folder, base: other }, { print: () => undefined, status: undefined }), {
+    name: 'ArgumentError',
+    message: `${folder}: holds the beginning of a demonstration on ${base}; give another folder, or remove this one`,
+  })
 })
