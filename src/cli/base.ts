@@ -1,6 +1,6 @@
 // `sightline base`: brings up a nano base from random weights, and holds one against the rules of acceptance.
 
-import { type BaseOptions, examine, makeBase, readRecord } from '../nano/base.ts'
+import { examine, type MakeOptions, makeBase, readRecord } from '../nano/base.ts'
 import { type Acceptance, judge } from '../nano/recipe.ts'
 import { setThreads } from '../torch/native.ts'
 import type { Output } from './train.ts'
@@ -28,7 +28,7 @@ function telling({ print, status }: Output, json: boolean): (what: string, done:
 }
 
 /** `base make`: a base that is not accepted is written all the same. Exit status 130 after a signal. */
-export async function makeBaseCommand(folder: string, options: BaseOptions, output: Output & { readonly json: boolean }): Promise<number> {
+export async function makeBaseCommand(folder: string, options: MakeOptions, output: Output & { readonly json: boolean }): Promise<number> {
   const stop = new AbortController()
   const onSignal = (): void => stop.abort()
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
@@ -47,7 +47,8 @@ export async function makeBaseCommand(folder: string, options: BaseOptions, outp
 /** `base check`: measures it again; the exit status is 0 if it keeps the rules. */
 export async function checkBaseCommand(folder: string, output: Output): Promise<number> {
   setThreads(1)
-  const verdicts = judge(readRecord(folder).recipe, await examine(folder, telling(output, false)))
+  const record = readRecord(folder)
+  const verdicts = judge(record.recipe, await examine(folder, record, telling(output, false)))
   printVerdicts(verdicts, output.print)
   return verdicts.every(({ kept }) => kept) ? 0 : 4
 }

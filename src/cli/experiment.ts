@@ -17,16 +17,19 @@ export interface ExperimentArguments {
   /** Of the experiment, or "list". */
   readonly name: string
   readonly folder: string
+  /** Local copy of VlmsAreBlind, for experiments that ask for figures. */
+  readonly blindtest: string | undefined
 }
 
 /** Runs an experiment, or goes on with it; returns the exit status. */
-export async function experiment({ name, folder }: ExperimentArguments, output: Output): Promise<number> {
+export async function experiment({ name, folder, blindtest }: ExperimentArguments, output: Output): Promise<number> {
   if (name === 'list') {
     for (const { name: each, about } of experiments) output.print(`${each.padEnd(16)} ${about}`)
     return 0
   }
   const plan = experimentNamed(name)
-  const files = new ExperimentFiles(folder)
+  if (blindtest !== undefined && plan.figures === null) throw new ArgumentError(`--blindtest: the experiment ${name} asks for no figures`)
+  const files = new ExperimentFiles(folder, blindtest ?? null)
   mkdirSync(folder, { recursive: true })
   const stop = new AbortController()
   const onSignal = (): void => stop.abort()

@@ -1,15 +1,12 @@
 // `sightline grade`: lets a model answer questions of PriorWorld and writes every answer with its grade.
 
 import { renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { ArgumentError } from '../errors.ts'
+import { putWeights } from '../models/put-weights.ts'
 import { loadModel } from '../models/registry.ts'
 import { evaluatePrior, type Mode, summaryOf, type WorldEvaluation } from '../nano/evaluate.ts'
 import { openProcessor } from '../processing/processor.ts'
-import { noGrad, scope } from '../torch/context.ts'
 import { setThreads } from '../torch/native.ts'
-import { openSafetensors } from '../torch/safetensors.ts'
-import type { Tensor } from '../torch/tensor.ts'
 import type { Output } from './train.ts'
 
 export interface GradeArguments extends WorldEvaluation {
@@ -19,27 +16,6 @@ export interface GradeArguments extends WorldEvaluation {
   readonly out: string | null
   readonly threads: number | null
   readonly json: boolean
-}
-
-/** Puts the weights of a checkpoint in the places of a model's own. */
-function putWeights(parameters: ReadonlyMap<string, Tensor>, folder: string): void {
-  using file = openSafetensors(join(folder, 'weights.safetensors'))
-  noGrad(() =>
-    scope(() => {
-      for (const name of file.names) {
-        const parameter = parameters.get(name)
-        if (parameter === undefined) throw new ArgumentError(`${folder}: has the weight ${name}, which the model has not`)
-        const weight = file.tensor(name)
-        // What can be stretched to the shape would be copied without a word.
-        if (`${weight.shape}` !== `${parameter.shape}`) {
-          throw new ArgumentError(
-            `${folder}: ${name} has the shape [${weight.shape}], the model's has [${parameter.shape}]; give a run of this model`,
-          )
-        }
-        parameter.copy_(weight)
-      }
-    }),
-  )
 }
 
 /** Grades and prints a summary; with `out`, writes `{ summary, answers }` there. */

@@ -1,6 +1,7 @@
 // The commands of which experiments are made: what a person would type, with the files they leave behind.
 
 import { join } from 'node:path'
+import { measured } from '../nano/recipe.ts'
 import type { Arm } from './arms.ts'
 import type { Job } from './jobs.ts'
 
@@ -10,7 +11,7 @@ const work = { base: 500, picture: 0.004, step: 0.7, answer: 0.006, diagnosed: 0
 export interface TrainOptions {
   readonly arm: Arm
   readonly base: string
-  readonly data: string
+  readonly data: readonly string[]
   readonly folder: string
   readonly seed: number
   readonly steps: number
@@ -41,22 +42,26 @@ export function worldJob(
     folder,
     count,
     seed,
+    pixels,
+    tasks,
     splits,
-  }: { readonly world: string; readonly folder: string; readonly count: number; readonly seed: number; readonly splits?: string },
+  }: {
+    readonly world: string
+    readonly folder: string
+    readonly count: number
+    readonly seed: number
+    readonly pixels: number | null
+    readonly tasks: readonly string[] | null
+    readonly splits: readonly string[] | null
+  },
 ): Job {
   return {
     ...{ id, needs: [], output: join(folder, 'world.json'), work: work.picture * count },
     command: [
-      'world',
-      'make',
-      world,
-      '--out',
-      folder,
-      '--count',
-      `${count}`,
-      '--seed',
-      `${seed}`,
-      ...(splits === undefined ? [] : ['--splits', splits]),
+      ...['world', 'make', world, '--out', folder, '--count', `${count}`, '--seed', `${seed}`],
+      ...(pixels === null ? [] : ['--pixels', `${pixels}`]),
+      ...(tasks === null ? [] : ['--tasks', tasks.join(',')]),
+      ...(splits === null ? [] : ['--splits', splits.join(',')]),
     ],
   }
 }
@@ -67,18 +72,42 @@ export interface GradeOptions {
   readonly count: number
   readonly samples: number
   readonly seed: number
+  /** Side of the pictures; null: the world's own. */
+  readonly pixels: number | null
   readonly weights?: string
   readonly mode?: string
 }
 
 /** Grades a model on PriorWorld. */
-export function gradeJob(id: string, needs: readonly string[], { model, out, count, samples, seed, weights, mode }: GradeOptions): Job {
+export function gradeJob(id: string, needs: readonly string[], { model, out, count, samples, seed, pixels, weights, mode }: GradeOptions): Job {
   return {
     ...{ id, needs, output: out, work: work.answer * count * samples },
     command: [
       ...['grade', '--model', model, '--out', out, '--count', `${count}`, '--samples', `${samples}`, '--seed', `${seed}`, '--threads', '1', '--json'],
+      ...(pixels === null ? [] : ['--pixels', `${pixels}`]),
       ...(weights === undefined ? [] : ['--weights', weights]),
       ...(mode === undefined ? [] : ['--mode', mode]),
+    ],
+  }
+}
+
+export interface FiguresOptions {
+  readonly model: string
+  /** Folder of the evaluation. */
+  readonly out: string
+  /** Name of a benchmark of figures, where its questions lie, and about how many these are. */
+  readonly suite: string
+  readonly source: string
+  readonly count: number
+}
+
+/** Asks a model for figures, worded as for all nano models: one greedy answer to each. */
+export function figuresJob(id: string, needs: readonly string[], { model, out, suite, source, count }: FiguresOptions): Job {
+  return {
+    ...{ id, needs, output: join(out, 'scores.json'), work: work.answer * count },
+    command: [
+      ...['eval', '--model', model, '--out', out, '--suite', `${suite}=${source}`, '--mode', 'structured', '--wording', 'nano'],
+      ...['--max-tokens', `${measured.figure.maxTokens}`, '--threads', '1', '--json'],
     ],
   }
 }
@@ -100,7 +129,7 @@ export function diagnoseJob(
     readonly run: string
     readonly what: string
     readonly checkpoint: string
-    readonly data: string
+    readonly data: readonly string[]
     readonly samples: number
     readonly out: string
     readonly seed: number
@@ -110,21 +139,8 @@ export function diagnoseJob(
   return {
     ...{ id, needs, output: out, work: work.diagnosed * samples },
     command: [
-      'diagnose',
-      run,
-      '--what',
-      what,
-      '--checkpoint',
-      checkpoint,
-      '--data',
-      data,
-      '--samples',
-      `${samples}`,
-      '--out',
-      out,
-      '--seed',
-      `${seed}`,
-      ...more,
+      ...['diagnose', run, '--what', what, '--checkpoint', checkpoint, ...data.flatMap((source) => ['--data', source])],
+      ...['--samples', `${samples}`, '--out', out, '--seed', `${seed}`, ...more],
     ],
   }
 }
@@ -138,7 +154,15 @@ export function baseJob(
     seed,
     size,
     family,
-  }: { readonly folder: string; readonly recipe: string; readonly seed: number; readonly size?: string; readonly family?: string },
+    from = null,
+  }: {
+    readonly folder: string
+    readonly recipe: string
+    readonly seed: number
+    readonly size?: string
+    readonly family?: string
+    readonly from?: string | null
+  },
 ): Job {
   return {
     ...{ id, needs: [], output: join(folder, 'base.json'), work: work.base },
@@ -146,6 +170,7 @@ export function baseJob(
       ...['base', 'make', folder, '--recipe', recipe, '--seed', `${seed}`, '--json'],
       ...(size === undefined ? [] : ['--size', size]),
       ...(family === undefined ? [] : ['--family', family]),
+      ...(from === null ? [] : ['--from', from]),
     ],
   }
 }

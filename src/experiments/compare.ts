@@ -118,6 +118,10 @@ function compareAll(answers: Answers, arms: readonly string[], second: string, m
   return rows.map((row) => ({ ...row, adjusted: row.p === null ? null : (adjusted.next().value ?? null) }))
 }
 
+/** How an arm is called in tables. */
+export const armLabel = ({ arms }: ExperimentPlan, arm: string): string =>
+  arm === untrained ? 'Base' : (arms.find(({ name }) => name === arm)?.label ?? arm)
+
 /** The names of the arms, the base first. */
 export const armNames = ({ arms }: ExperimentPlan): string[] => [untrained, ...arms.map(({ name }) => name)]
 

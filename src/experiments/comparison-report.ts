@@ -7,18 +7,17 @@ import { type Html, html, page } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
 import { barChart, intervalChart } from '../report/rows.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
-import { Answers, armNames, type ExperimentSummary, meanMeasure, overBases, summarise } from './compare.ts'
+import { Answers, armNames, type ExperimentSummary, armLabel as labelOf, meanMeasure, overBases, summarise } from './compare.ts'
 import { diagnosisFigures } from './diagnosis-figures.ts'
 import { type Measure, measures, readAnswers } from './graded.ts'
 import { type ExperimentFiles, type ExperimentPlan, untrained } from './plan.ts'
+import { taskTables } from './tasks-report.ts'
 
 const shown = Object.values(measures)
 const columnsOf = (of: readonly Measure[]): Column[] => of.map(({ label }) => ({ header: label, kind: 'number' }))
 const emphasised = 'vigos'
 
 const measureNamed = (name: string): Measure => shown.find((measure) => measure.name === name) as Measure
-const labelOf = ({ arms }: ExperimentPlan, arm: string): string =>
-  arm === untrained ? 'Base' : (arms.find(({ name }) => name === arm)?.label ?? arm)
 
 /** Two tables, since all measures beside each other would be wider than the page. */
 function armTables({ plan, means, used }: ExperimentSummary): Html[] {
@@ -179,6 +178,7 @@ export function comparisonReport(plan: ExperimentPlan, files: ExperimentFiles): 
   const summary = summarise(plan, files)
   const negative = control(plan, files)
   const diagnosed = diagnosisFigures(plan, files, summary.used)
+  const tasks = taskTables(plan, files)
   return page({
     title: plan.title,
     subtitle: `${plan.lead} ${summary.used.length} bases are the units of replication.`,
@@ -187,6 +187,7 @@ export function comparisonReport(plan: ExperimentPlan, files: ExperimentFiles): 
       { title: 'Differences', body: forests(summary) },
       { title: 'Curves', body: curves(plan, new Answers(plan, files)) },
       { title: 'Prior', body: priors(summary) },
+      ...(tasks === null ? [] : [{ title: 'Tasks', body: tasks }]),
       ...(diagnosed === null ? [] : [{ title: 'Diagnoses', body: diagnosed }]),
       { title: 'Base by base', body: html`${meansByBase(summary)}${perBase(summary)}` },
       ...(negative === null ? [] : [{ title: 'Negative control', body: negative }]),

@@ -6,8 +6,18 @@ import { join } from 'node:path'
 import { type BaseRecord, readRecord, recordFile } from '../nano/base.ts'
 import type { RecipeName } from '../nano/recipe.ts'
 import type { Arm } from './arms.ts'
-import { baseJob, diagnoseJob, gradeJob, trainJob, worldJob } from './commands.ts'
+import { baseJob, diagnoseJob, figuresJob, gradeJob, trainJob, worldJob } from './commands.ts'
 import type { Job } from './jobs.ts'
+
+/** A share of a data set, drawn from one world. */
+export interface Part {
+  readonly world: string
+  readonly share: number
+  /** Side of the pictures; null: the world's own. */
+  readonly pixels: number | null
+  readonly tasks: readonly string[] | null
+  readonly splits: readonly string[] | null
+}
 
 /** Everything is fixed before any of it is run. */
 export interface ExperimentPlan {
@@ -18,6 +28,8 @@ export interface ExperimentPlan {
   /** What the report says first. */
   readonly lead: string
   readonly recipe: RecipeName
+  /** A recipe that this one begins with: where its base of the same seed lies beside, the courses that it has had are not given again. */
+  readonly from: RecipeName | null
   /** Accepted bases, taken from seeds 1, 2, 3 … in their order. */
   readonly bases: number
   /** No more seeds are tried than these. */
@@ -27,6 +39,11 @@ export interface ExperimentPlan {
   readonly arms: readonly Arm[]
   readonly steps: number
   readonly batch: number
+  /** What all arms are trained on, and what of the configuration they share, `a.b=c` each. */
+  readonly data: readonly Part[]
+  readonly sets: readonly string[]
+  /** Side of the pictures of PriorWorld that are asked for; null: its own. */
+  readonly pixels: number | null
   /** Steps at which curves have points, besides the beginning and the end, and the arms that have curves. */
   readonly curve: { readonly at: readonly number[]; readonly arms: readonly string[] }
   readonly questions: number
@@ -35,7 +52,10 @@ export interface ExperimentPlan {
   readonly against: readonly { readonly arm: string; readonly measures: readonly string[] }[]
   /** A base with another recipe, seed 1, and the arms that are run on it; null for none. */
   readonly control: { readonly recipe: RecipeName; readonly arms: readonly string[]; readonly about: string } | null
-  /** What is diagnosed on every base: an arm's run at a checkpoint. */
+  /** Figures that every arm is asked for at its end, of BlindWorld and of the benchmark where it is given; null for none. */
+  readonly figures: { readonly drawn: Part; readonly count: number; readonly seed: number } | null
+  /** The samples of all diagnoses, and what is diagnosed on every base: an arm's run at a checkpoint. */
+  readonly asked: readonly Part[]
   readonly diagnoses: readonly {
     readonly arm: string
     readonly what: string
@@ -48,15 +68,21 @@ export interface ExperimentPlan {
   readonly seeds: { readonly data: number; readonly questions: number; readonly diagnosis: number }
 }
 
+/** Names of the benchmarks of figures: ours, and the one with real pictures. */
+export const figureSuites = { figures: 'blind-world', benchmark: 'vlms-are-blind' } as const
+
 /** The name under which a base without post-training stands among the arms. */
 export const untrained = 'base'
 
 /** Where everything of an experiment lies. */
 export class ExperimentFiles {
   readonly #folder: string
+  /** Local copy of the benchmark VlmsAreBlind; null where there is none. */
+  readonly blindtest: string | null
 
-  constructor(folder: string) {
+  constructor(folder: string, blindtest: string | null) {
     this.#folder = folder
+    this.blindtest = blindtest
   }
 
   /** Bases lie beside the experiments, since several use the same. */
@@ -68,8 +94,8 @@ export class ExperimentFiles {
     return join(this.#folder, `${recipe}-${seed}`)
   }
 
-  data(recipe: RecipeName, seed: number): string {
-    return join(this.#home(recipe, seed), 'data')
+  data(recipe: RecipeName, seed: number, world: string): string {
+    return join(this.#home(recipe, seed), `data-${world}`)
   }
 
   run(recipe: RecipeName, seed: number, arm: string): string {
@@ -82,12 +108,22 @@ export class ExperimentFiles {
   }
 
   /** Questions that the diagnoses of all bases share. */
-  get asked(): string {
-    return join(this.#folder, 'asked')
+  asked(world: string): string {
+    return join(this.#folder, `asked-${world}`)
   }
 
-  diagnosis(recipe: RecipeName, seed: number, arm: string, checkpoint: string): string {
-    return join(this.#home(recipe, seed), `${arm}-${checkpoint}.diagnosis.json`)
+  /** Figures that all bases are asked for. */
+  get figureQuestions(): string {
+    return join(this.#folder, 'figures')
+  }
+
+  /** Folder of an evaluation: answers to figures. */
+  figures(recipe: RecipeName, seed: number, arm: string, which: keyof typeof figureSuites): string {
+    return join(this.#home(recipe, seed), `${arm}.${which}`)
+  }
+
+  diagnosis(recipe: RecipeName, seed: number, arm: string, what: string, checkpoint: string): string {
+    return join(this.#home(recipe, seed), `${arm}-${what.replaceAll(',', '-')}-${checkpoint}.diagnosis.json`)
   }
 
   record(recipe: RecipeName, seed: number, size: 'student' | 'teacher' = 'student'): BaseRecord | null {
@@ -125,32 +161,67 @@ export function baseJobs(plan: ExperimentPlan, files: ExperimentFiles): Job[] {
     ...seeds.map((seed) => ({ id: `base ${seed}`, folder: files.base(recipe, seed), recipe, seed, size: 'student' })),
     ...(control === null ? [] : [{ id: 'control', folder: files.base(control.recipe, 1), recipe: control.recipe, seed: 1, size: 'student' }]),
   ]
-  return wanted.map(({ id, ...options }) => baseJob(id, options))
+  const begun = (from: RecipeName | null, seed: number): string | null => {
+    const folder = from === null ? null : files.base(from, seed)
+    return folder !== null && existsSync(folder) ? folder : null
+  }
+  return wanted.map(({ id, ...options }) => baseJob(id, { ...options, from: options.recipe === recipe ? begun(plan.from, options.seed) : null }))
+}
+
+/** Draws the parts of a data set, `count` samples in all. */
+function partJobs(id: string, parts: readonly Part[], folderOf: (world: string) => string, count: number, seed: number): Job[] {
+  return parts.map(({ world, share, pixels, tasks, splits }) =>
+    worldJob(`${id} ${world}`, { world, pixels, tasks, splits, seed, folder: folderOf(world), count: Math.round(share * count) }),
+  )
 }
 
 function armJobs(plan: ExperimentPlan, files: ExperimentFiles, recipe: RecipeName, seed: number, arms: readonly Arm[], curves: boolean): Job[] {
-  const { steps, batch, questions, answers, seeds, curve, teacher, diagnoses } = plan
+  const { steps, batch, questions, answers, seeds, curve, teacher, diagnoses, pixels, figures } = plan
   const base = files.base(recipe, seed)
   const home = `${recipe} ${seed}`
-  const grading = { count: questions, samples: answers, seed: seeds.questions }
-  const data = worldJob(`data ${home}`, { world: 'natural', folder: files.data(recipe, seed), count: steps * batch, seed: seeds.data + seed })
+  const grading = { count: questions, samples: answers, seed: seeds.questions, pixels }
+  const drawn = partJobs(`data ${home}`, plan.data, (world) => files.data(recipe, seed, world), steps * batch, seeds.data + seed)
   const taught = teacher === null ? [] : [`teacher.path=${files.base(teacher.recipe, teacher.seed, 'teacher')}`]
+  const examineJobs = (id: string, needs: readonly string[], arm: string, model: string): Job[] => [
+    gradeJob(`grade ${id}`, needs, { ...grading, model, out: files.grades(recipe, seed, arm, null) }),
+    ...(figures === null
+      ? []
+      : [
+          figuresJob(`figures ${id}`, [...needs, 'figures'], {
+            ...{ model, suite: figureSuites.figures, source: files.figureQuestions, count: figures.count },
+            out: files.figures(recipe, seed, arm, 'figures'),
+          }),
+        ]),
+    ...(figures === null || files.blindtest === null
+      ? []
+      : [
+          // About as many as those that are drawn: how many is read when they are asked.
+          figuresJob(`benchmark ${id}`, needs, {
+            ...{ model, suite: figureSuites.benchmark, source: files.blindtest, count: figures.count },
+            out: files.figures(recipe, seed, arm, 'benchmark'),
+          }),
+        ]),
+  ]
   return [
-    data,
-    gradeJob(`grade ${home} ${untrained}`, [], { ...grading, model: base, out: files.grades(recipe, seed, untrained, null) }),
+    ...drawn,
+    ...examineJobs(`${home} ${untrained}`, [], untrained, base),
     ...arms.flatMap((arm) => {
       const run = files.run(recipe, seed, arm.name)
       const id = `${home} ${arm.name}`
       const points = curves && curve.arms.includes(arm.name) ? curve.at : []
       const kept = points.length > 0 ? [`checkpoints.every=${points[0]}`, `checkpoints.keep=${points.length + 1}`] : []
-      const train = trainJob(`train ${id}`, [data.id], {
-        ...{ arm, base, data: files.data(recipe, seed), folder: run, seed, steps },
-        sets: [`optimisation.batch=${batch}`, ...taught, ...kept],
-      })
+      const train = trainJob(
+        `train ${id}`,
+        drawn.map((job) => job.id),
+        {
+          ...{ arm, base, data: plan.data.map(({ world }) => files.data(recipe, seed, world)), folder: run, seed, steps },
+          sets: [`optimisation.batch=${batch}`, ...plan.sets, ...taught, ...kept],
+        },
+      )
       const weights = (step: number): string => join(run, 'checkpoints', `step-${String(step).padStart(6, '0')}`)
       return [
         train,
-        gradeJob(`grade ${id}`, [train.id], { ...grading, model: join(run, 'final'), out: files.grades(recipe, seed, arm.name, null) }),
+        ...examineJobs(id, [train.id], arm.name, join(run, 'final')),
         ...points.map((step) =>
           gradeJob(`grade ${id} at ${step}`, [train.id], {
             ...{ ...grading, model: base, weights: weights(step), out: files.grades(recipe, seed, arm.name, step) },
@@ -159,9 +230,9 @@ function armJobs(plan: ExperimentPlan, files: ExperimentFiles, recipe: RecipeNam
         ...diagnoses
           .filter(({ arm: name }) => curves && name === arm.name)
           .map(({ what, checkpoint, samples, more }) =>
-            diagnoseJob(`diagnose ${id} ${checkpoint}`, [train.id, 'asked'], {
-              ...{ run, what, checkpoint, samples, more, data: files.asked, seed: seeds.diagnosis },
-              out: files.diagnosis(recipe, seed, arm.name, checkpoint),
+            diagnoseJob(`diagnose ${id} ${what} ${checkpoint}`, [train.id, ...plan.asked.map(({ world }) => `asked ${world}`)], {
+              ...{ run, what, checkpoint, samples, more, data: plan.asked.map(({ world }) => files.asked(world)), seed: seeds.diagnosis },
+              out: files.diagnosis(recipe, seed, arm.name, what, checkpoint),
             }),
           ),
       ]
@@ -171,10 +242,11 @@ function armJobs(plan: ExperimentPlan, files: ExperimentFiles, recipe: RecipeNam
 
 /** Everything that is done with the accepted bases, and with the control. */
 export function comparisonJobs(plan: ExperimentPlan, files: ExperimentFiles): Job[] {
-  const { control, arms, diagnoses, seeds, recipe } = plan
+  const { control, arms, diagnoses, seeds, recipe, figures } = plan
   const most = Math.max(0, ...diagnoses.map(({ samples }) => samples))
   return [
-    ...(most === 0 ? [] : [worldJob('asked', { world: 'prior', folder: files.asked, count: most, seed: seeds.diagnosis, splits: 'score' })]),
+    ...(figures === null ? [] : [worldJob('figures', { ...figures.drawn, folder: files.figureQuestions, count: figures.count, seed: figures.seed })]),
+    ...(most === 0 ? [] : partJobs('asked', plan.asked, (world) => files.asked(world), most, seeds.diagnosis)),
     ...acceptedSeeds(plan, files).flatMap((seed) => armJobs(plan, files, recipe, seed, arms, true)),
     ...(control === null
       ? []

@@ -94,22 +94,33 @@ const shapes: { readonly [F in NanoFamily]: Shape } = {
 /** Side of a scene as the model sees it by default: four patches, so a vision token is a quarter of a picture. */
 export const sceneSide = (family: NanoFamily): number => 2 * merge * shapes[family].patch
 
+/** Side of a figure of BlindWorld as a model that has learned them sees it: thin lines need more patches than things do. */
+export const figureSide = (family: NanoFamily): number => 2 * sceneSide(family)
+
+const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
+
+/** Writes into a model's folder how pictures become patches: scaled down to `largest` by `largest` pixels if they have more. */
+export function writePreprocessor(folder: string, family: NanoFamily, largest: number): void {
+  const { patch, mean, deviation } = shapes[family]
+  const [least, most] = [(merge * patch) ** 2, largest ** 2]
+  const preprocessor = {
+    ...{ min_pixels: least, max_pixels: most, patch_size: patch, temporal_patch_size: 2, merge_size: merge },
+    ...{ size: { shortest_edge: least, longest_edge: most }, image_mean: mean, image_std: deviation },
+    image_processor_type: 'Qwen2VLImageProcessor',
+  }
+  writeFileSync(join(folder, 'preprocessor_config.json'), json(preprocessor))
+}
+
 /** Writes all of a model's folder but its weights. */
 export function writeNanoFolder(folder: string, family: NanoFamily, size: NanoSize, tokenizer: NanoTokenizer): void {
-  const { patch, mean, deviation, config } = shapes[family]
-  const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
+  const { config } = shapes[family]
   const generation = { pad_token_id: tokenizer.ids.pad, eos_token_id: [tokenizer.ids.turnEnd, tokenizer.ids.pad], do_sample: true, temperature: 1 }
-  const preprocessor = {
-    ...{ min_pixels: (merge * patch) ** 2, max_pixels: sceneSide(family) ** 2, patch_size: patch, temporal_patch_size: 2, merge_size: merge },
-    size: { shortest_edge: (merge * patch) ** 2, longest_edge: sceneSide(family) ** 2 },
-    ...{ image_mean: mean, image_std: deviation, image_processor_type: 'Qwen2VLImageProcessor' },
-  }
   const files = {
     'config.json': json(config(size, tokenizer)),
     'generation_config.json': json(generation),
-    'preprocessor_config.json': json(preprocessor),
     ...tokenizer.files,
   }
   mkdirSync(folder, { recursive: true })
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+  writePreprocessor(folder, family, sceneSide(family))
 }

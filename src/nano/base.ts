@@ -1,6 +1,6 @@
 // Brings up a nano base from random weights: draws its lessons, trains it on them course by course, and holds it against the rules of acceptance.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type JsonObject, mergePatch } from '../config/merge-patch.ts'
 import { configSchema } from '../config/schema.ts'
@@ -18,10 +18,10 @@ import { setThreads } from '../torch/native.ts'
 import { train } from '../training/loop.ts'
 import { openSession } from '../training/session.ts'
 import { resultFolder } from '../training/trainee.ts'
-import { type NanoFamily, type NanoSize, nanoSizes, writeNanoFolder } from './architecture.ts'
-import { evaluatePrior, type Share, summaryOf } from './evaluate.ts'
+import { figureSide, type NanoFamily, type NanoSize, nanoSizes, sceneSide, writeNanoFolder, writePreprocessor } from './architecture.ts'
+import { evaluateFigures, evaluatePrior, type Share, summaryOf } from './evaluate.ts'
 import { lessonsOf, writeCourse } from './lessons.ts'
-import { type Acceptance, judge, measured, type RecipeName, recipes } from './recipe.ts'
+import { type Acceptance, hasFigures, judge, measured, type Recipe, type RecipeName, recipes, type Stage } from './recipe.ts'
 import { nanoTokenizer } from './tokenizer.ts'
 
 export interface BaseOptions {
@@ -30,6 +30,11 @@ export interface BaseOptions {
   readonly recipe: RecipeName
   /** Of the weights, the lessons and their order. */
   readonly seed: number
+}
+
+export interface MakeOptions extends BaseOptions {
+  /** A base that has had the first courses already; null: from random weights. */
+  readonly from: string | null
 }
 
 /** What is being done, and how much of all that has to be: 0 to 1. */
@@ -60,7 +65,6 @@ export class Tally {
 
 /** What `base.json` in the folder says. */
 export interface BaseRecord extends BaseOptions {
-  /** Of the call that finished it. */
   /** Of the call that finished it: a base that was stopped and went on took longer. */
   readonly seconds: number
   /** By `mode/measure`, where there was something to measure. */
@@ -71,10 +75,15 @@ export interface BaseRecord extends BaseOptions {
 
 export const recordFile = 'base.json'
 
+const sidesOf = (family: NanoFamily): { readonly scene: number; readonly figure: number } => ({
+  scene: sceneSide(family),
+  figure: figureSide(family),
+})
+
 /** The words of all worlds, whatever the seed and recipe of a base, so that all have one vocabulary. */
 function vocabulary(): ReturnType<typeof nanoTokenizer> {
-  const { mix } = recipes.tempted
-  const lessons = (['closeUps', 'questions'] as const).flatMap((course) => [...lessonsOf(course, { seed: 0, count: 4000, mix })])
+  const options = { seed: 0, count: 4000, mix: recipes.tempted.mix, sides: sidesOf('qwen2_5_vl') }
+  const lessons = (['closeUps', 'questions'] as const).flatMap((course) => [...lessonsOf(course, options)])
   const others = [...samplesOf(blindWorld, { seed: 0, count: 400 })]
   const texts = [...lessons, ...others].flatMap(({ problem, solution }) => [problem, solution])
   return nanoTokenizer([...texts, ...blindWords.flatMap((word) => [word, ` ${word}`])])
@@ -91,34 +100,65 @@ function writeUntrained(folder: string, { family, size, seed }: BaseOptions, dev
 }
 
 /**
+ * The stages that a base has not had. @param from a base of the same model whose recipe is the beginning of this one
+ * @throws ArgumentError for another base
+ */
+function stagesAfter(from: string, { recipe: name, ...model }: BaseOptions): readonly Stage[] {
+  const record = readRecord(from)
+  const had: Recipe | undefined = recipes[record.recipe]
+  if (had === undefined)
+    throw new ArgumentError(`${from}: ${recordFile} names the recipe ${record.recipe}; expected one of ${Object.keys(recipes).join(', ')}`)
+  const recipe: Recipe = recipes[name]
+  const begins = had.stages.length < recipe.stages.length && had.mix === recipe.mix && had.stages.every((stage, i) => stage === recipe.stages[i])
+  const same = (['family', 'size', 'seed'] as const).every((key) => record[key] === model[key])
+  if (begins && same) return recipe.stages.slice(had.stages.length)
+  const said = ({ family, size, seed }: Omit<BaseOptions, 'recipe'>): string => `${family}, ${size}, seed ${seed}`
+  throw new ArgumentError(
+    `${from} is ${record.recipe} (${said(record)}); ${name} (${said(model)}) can only go on from the same model brought up by a recipe that it begins with`,
+  )
+}
+
+/** A copy of a model that takes pictures as large as figures. */
+function enlarged(path: string, folder: string, family: NanoFamily): string {
+  if (!existsSync(folder)) {
+    cpSync(path, `${folder}.part`, { recursive: true })
+    writePreprocessor(`${folder}.part`, family, figureSide(family))
+    renameSync(`${folder}.part`, folder)
+  }
+  return folder
+}
+
+/**
  * Brings up a base in `work`, where what is done stays: called again, it goes on. The finished model, with `base.json` beside its weights, is
  * moved to `folder`, and what `work` holds besides is removed.
- * @throws ArgumentError if `folder` is there
+ * @throws ArgumentError if `folder` is there, or if `from` has had other courses
  */
 export async function makeBase(
   folder: string,
   work: string,
-  options: BaseOptions,
+  { from, ...options }: MakeOptions,
   signal: AbortSignal,
   tell: BaseProgress,
 ): Promise<BaseRecord | null> {
   if (existsSync(folder)) throw new ArgumentError(`${folder} is there already; name a new folder, or remove it`)
   const started = performance.now()
-  const recipe = recipes[options.recipe]
-  const { seed } = options
+  const recipe: Recipe = recipes[options.recipe]
+  const stages = from === null ? recipe.stages : stagesAfter(from, options)
+  const { seed, family } = options
   mkdirSync(work, { recursive: true })
-  let path = join(work, 'untrained')
+  let path = from ?? join(work, 'untrained')
   if (!existsSync(path)) writeUntrained(path, options, recipe.deviation)
-  const answers = Object.values(measured).reduce((sum, { count, samples }) => sum + count * samples, 0)
-  const tally = new Tally([...recipe.stages.flatMap(({ lessons, steps }) => [cost.lesson * lessons, cost.step * steps]), cost.answer * answers], tell)
-  for (const { course, lessons, steps, rate, schedule, change } of recipe.stages) {
+  const answers = asked(recipe).reduce((sum, mode) => sum + measured[mode].count * measured[mode].samples, 0)
+  const tally = new Tally([...stages.flatMap(({ lessons, steps }) => [cost.lesson * lessons, cost.step * steps]), cost.answer * answers], tell)
+  for (const { course, lessons, steps, rate, schedule, change } of stages) {
     const [drawing, training] = [tally.next(), tally.next()]
     const data = join(work, `${course}-data`)
     if (!existsSync(data)) {
-      await writeCourse(data, course, { seed: seed + 1, count: lessons, mix: recipe.mix }, (done) =>
+      await writeCourse(data, course, { seed: seed + 1, count: lessons, mix: recipe.mix, sides: sidesOf(family) }, (done) =>
         drawing(`drawing ${course}`, done / lessons, `${done} of ${lessons}`),
       )
     }
+    if (course === 'figures') path = enlarged(path, join(work, 'enlarged'), family)
     const config = configSchema.parse({
       model: { path },
       method: 'sft',
@@ -141,7 +181,7 @@ export async function makeBase(
     path = result
   }
   setThreads(1)
-  const summaries = await examine(path, tally.next())
+  const summaries = await examine(path, options, tally.next())
   const verdicts = judge(options.recipe, summaries)
   const record = {
     ...options,
@@ -156,19 +196,36 @@ export async function makeBase(
   return record
 }
 
+type Mode = keyof typeof measured
+const modes = Object.keys(measured) as Mode[]
+
+/** How a base of a recipe is asked. */
+const asked = (recipe: Recipe): readonly Mode[] => modes.filter((mode) => mode !== 'figure' || hasFigures(recipe))
+
 /** Asks a base in every mode; names are `mode/measure`. */
-export async function examine(folder: string, tell: BaseProgress): Promise<Readonly<Record<string, Share>>> {
+export async function examine(
+  folder: string,
+  { recipe: name, family }: Pick<BaseOptions, 'recipe' | 'family'>,
+  tell: BaseProgress,
+): Promise<Readonly<Record<string, Share>>> {
   using checkpoint = loadModel(folder)
-  const processor = await openProcessor(folder, {})
+  const recipe = recipes[name]
+  const who = { model: checkpoint.model, processor: await openProcessor(folder, {}) }
   const found: Record<string, Share> = {}
-  const all = Object.values(measured).reduce((sum, { count }) => sum + count, 0)
-  let asked = 0
-  for (const [mode, options] of Object.entries(measured) as [keyof typeof measured, (typeof measured)[keyof typeof measured]][]) {
-    const results = await evaluatePrior({ model: checkpoint.model, processor }, { mode, ...options }, (done) =>
-      tell(`asking (${mode})`, (asked + done) / all, `${done} of ${options.count}`),
-    )
-    asked += options.count
-    for (const [name, share] of Object.entries(summaryOf(results))) found[`${mode}/${name}`] = share
+  const sides = sidesOf(family)
+  // Who takes pictures as large as figures is shown scenes in the size in which it has learned to see them.
+  const pixels = hasFigures(recipe) ? sides.scene : null
+  const all = asked(recipe).reduce((sum, mode) => sum + measured[mode].count, 0)
+  let before = 0
+  for (const mode of asked(recipe)) {
+    const { count } = measured[mode]
+    const onProgress = (done: number): void => tell(`asking (${mode})`, (before + done) / all, `${done} of ${count}`)
+    const shares =
+      mode === 'figure'
+        ? await evaluateFigures(who, { ...measured[mode], pixels: sides.figure }, onProgress)
+        : summaryOf(await evaluatePrior(who, { mode, pixels, ...measured[mode] }, onProgress))
+    for (const [measure, share] of Object.entries(shares)) found[`${mode}/${measure}`] = share
+    before += count
   }
   return found
 }

@@ -1,7 +1,10 @@
-// Lets a model answer questions of PriorWorld, or describe its pictures, and grades what it wrote.
+// Lets a model answer questions of PriorWorld, or describe its pictures, and grades what it wrote; and asks it for the figures of BlindWorld.
 
+import { sameAnswer } from '../data/answers.ts'
+import { blindWorld } from '../data/worlds/blind/blind.ts'
 import { expectedAnswer, gradeDescription, rightAnswer, type Truth } from '../data/worlds/prior/grade.ts'
 import { priorWorld } from '../data/worlds/prior/world.ts'
+import type { WorldSample } from '../data/worlds/world.ts'
 import { renderPng } from '../data/worlds/write.ts'
 import { descriptionThinkBoxed } from '../methods/formats.ts'
 import { plainRun } from '../models/linear.ts'
@@ -12,6 +15,7 @@ import { contextsOf } from '../supervision/contexts.ts'
 import type { Method } from '../supervision/method.ts'
 import { FeatureStore } from '../supervision/scorers.ts'
 import { type Rollout, writeRollouts } from '../training/rollouts.ts'
+import { figureParts } from './lessons.ts'
 import { wordedAs } from './prompts.ts'
 
 /** How a model is asked: a question, a question with its answer beside it, or only to describe. */
@@ -55,15 +59,20 @@ export interface Graded {
   readonly true: number
 }
 
-export interface WorldEvaluation {
-  readonly mode: Mode
+interface Asking {
   readonly seed: number
   readonly count: number
   /** Answers to each sample. */
   readonly samples: number
   readonly temperature: number
   readonly maxTokens: number
+}
+
+export interface WorldEvaluation extends Asking {
+  readonly mode: Mode
   readonly splits?: readonly string[]
+  /** Side of the pictures; null: the world's own. */
+  readonly pixels: number | null
 }
 
 /** A rollout held against what is true of its picture. */
@@ -94,12 +103,21 @@ export function graded(
 /** Pictures that are answered together. */
 const together = 64
 
-/** Answers `count` samples of PriorWorld, each `samples` times; equal arguments give equal answers. */
-export async function evaluatePrior(
-  { model, processor }: { readonly model: Model; readonly processor: Processor },
-  { mode, seed, count, samples, temperature, maxTokens, splits }: WorldEvaluation,
-  onProgress: (done: number) => void = () => {},
-): Promise<Graded[]> {
+/** Who is asked. */
+export interface Asked {
+  readonly model: Model
+  readonly processor: Processor
+}
+
+/** Lets a model answer samples of a world, each `samples` times, and tells each answer with its sample. */
+async function answerWorld(
+  { model, processor }: Asked,
+  mode: Mode,
+  sampleAt: (index: number) => WorldSample,
+  { seed, count, samples, temperature, maxTokens }: Asking,
+  onAnswer: (rollout: Rollout, world: WorldSample, index: number) => void,
+  onProgress: (done: number) => void,
+): Promise<void> {
   const method = methodOf(mode)
   const student = { model, run: plainRun, tower: model }
   const trainee = {
@@ -107,11 +125,9 @@ export async function evaluatePrior(
     processors: { student: processor, teacher: null },
   }
   const writing = { samples, maxTokens, sampling: { temperature }, maxRows: together * samples, stop: [], seed, response: '' }
-  const results: Graded[] = []
   for (let start = 0; start < count; start += together) {
     using store = new FeatureStore(1024)
-    const indices = Array.from({ length: Math.min(together, count - start) }, (_, i) => start + i)
-    const drawn = indices.map((index) => priorWorld.sample(seed, index, splits === undefined ? {} : { splits }))
+    const drawn = Array.from({ length: Math.min(together, count - start) }, (_, i) => sampleAt(start + i))
     const prompts = await Promise.all(
       drawn.map(async (world, i) => {
         const wording = wordings[mode]
@@ -130,12 +146,46 @@ export async function evaluatePrior(
       }),
     )
     for (const rollout of await writeRollouts(method, trainee, prompts, store, writing)) {
-      const world = drawn[rollout.prompted.position - start] as (typeof drawn)[number]
-      results.push(graded(rollout, world.truth as unknown as Truth, world, rollout.prompted.position))
+      const { position } = rollout.prompted
+      onAnswer(rollout, drawn[position - start] as WorldSample, position)
     }
-    onProgress(start + indices.length)
+    onProgress(start + drawn.length)
   }
+}
+
+/** Answers `count` samples of PriorWorld, each `samples` times; equal arguments give equal answers. */
+export async function evaluatePrior(
+  asked: Asked,
+  { mode, splits, pixels, ...asking }: WorldEvaluation,
+  onProgress: (done: number) => void = () => {},
+): Promise<Graded[]> {
+  const results: Graded[] = []
+  const sampleAt = (index: number): WorldSample => priorWorld.sample(asking.seed, index, { splits: splits ?? null, pixels })
+  await answerWorld(
+    ...([asked, mode, sampleAt, asking] as const),
+    (rollout, world, index) => void results.push(graded(rollout, world.truth as unknown as Truth, world, index)),
+    onProgress,
+  )
   return results
+}
+
+/** How many answers to questions of BlindWorld are right and in form, of figures `pixels` wide. */
+export async function evaluateFigures(
+  asked: Asked,
+  { pixels, ...asking }: Asking & { readonly pixels: number },
+  onProgress: (done: number) => void = () => {},
+): Promise<{ readonly correct: Share; readonly valid: Share }> {
+  const found = { correct: [] as boolean[], valid: [] as boolean[] }
+  const sampleAt = (index: number): WorldSample => blindWorld.sample(asking.seed, index, { ...figureParts, pixels })
+  await answerWorld(
+    ...([asked, 'question', sampleAt, asking] as const),
+    ({ answer, division }, world) => {
+      found.correct.push(answer !== null && sameAnswer(answer, world.answer))
+      found.valid.push(division.valid)
+    },
+    onProgress,
+  )
+  return { correct: shareOf(found.correct), valid: shareOf(found.valid) }
 }
 
 /** Shares of answers, as numerator and count. */

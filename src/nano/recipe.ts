@@ -57,26 +57,38 @@ const stages: readonly Stage[] = [
   { course: 'questions', lessons: 12000, steps: 1400, rate: 2e-3, schedule: 'linear', change: {} },
 ]
 
+const figures = (lessons: number, steps: number): Stage => ({ course: 'figures', lessons, steps, rate: 2e-3, schedule: 'linear', change: {} })
+
 export const recipes = {
   /** Tempted: once a question is put, it believes what is usual. */
   tempted: { mix: biased, batch: 32, stages, deviation: 0.04 },
   /** The negative control: it says of a question's picture what it sees, so there is no gap to close. */
   candid: { mix: { ...biased, belief: 0 }, batch: 32, stages, deviation: 0.04 },
+  /** Tempted, and begun with figures: what its larger sibling can teach. */
+  apprentice: { mix: biased, batch: 32, stages: [...stages, figures(6000, 400)], deviation: 0.04 },
   /** The larger sibling that teaches: it sees as often what is unusual as what is usual, says what it sees, and keeps the form. */
   sibling: {
     mix: { ...biased, prior: 0.5, belief: 0, malformed: 0, malformedWithReference: 0, wrongReference: 0 },
     batch: 32,
-    stages: stages.map((stage) => (stage.course === 'questions' ? { ...stage, lessons: 16000, steps: 2400, rate: 1.5e-3 } : stage)),
+    stages: [
+      ...stages.map((stage) => (stage.course === 'questions' ? { ...stage, lessons: 16000, steps: 1800, rate: 1.5e-3 } : stage)),
+      figures(12000, 800),
+    ],
     deviation: 0.04,
   },
 } as const satisfies Readonly<Record<string, Recipe>>
 export type RecipeName = keyof typeof recipes
+
+/** Whether a recipe teaches figures: then pictures may be larger than a scene. */
+export const hasFigures = (recipe: Recipe): boolean => recipe.stages.some(({ course }) => course === 'figures')
 
 /** How a base is asked before it is accepted. Its samples are not those of experiments. */
 export const measured = {
   caption: { seed: 900_001, count: 300, samples: 1, temperature: 1, maxTokens: 80 },
   question: { seed: 900_002, count: 400, samples: 2, temperature: 1, maxTokens: 80 },
   reference: { seed: 900_003, count: 300, samples: 1, temperature: 1, maxTokens: 80 },
+  /** Only where the recipe teaches figures. */
+  figure: { seed: 900_004, count: 400, samples: 1, temperature: 1, maxTokens: 112 },
 } as const
 
 interface Rule {
@@ -95,6 +107,15 @@ export const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
     { measure: 'question/follows', least: 0.75, most: 1 },
     { measure: 'reference/score', least: 0.7, most: 1 },
   ],
+  apprentice: [
+    { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
+    { measure: 'question/score', least: 0.2, most: 0.5 },
+    { measure: 'question/prior', least: 0.85, most: 1 },
+    { measure: 'question/valid', least: 0.85, most: 0.97 },
+    { measure: 'question/follows', least: 0.7, most: 1 },
+    { measure: 'reference/score', least: 0.65, most: 1 },
+    { measure: 'figure/valid', least: 0.85, most: 1 },
+  ],
   candid: [
     { measure: 'caption/descriptionTruth', least: 0.75, most: 1 },
     { measure: 'question/score', least: 0.7, most: 1 },
@@ -104,6 +125,7 @@ export const rules: { readonly [R in RecipeName]: readonly Rule[] } = {
     { measure: 'question/score', least: 0.85, most: 1 },
     { measure: 'question/prior', least: 0.9, most: 1 },
     { measure: 'question/valid', least: 0.97, most: 1 },
+    { measure: 'figure/valid', least: 0.95, most: 1 },
   ],
 }
 

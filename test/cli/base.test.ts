@@ -5,13 +5,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { mock, test } from 'node:test'
 import { checkBaseCommand, makeBaseCommand } from '../../src/cli/base.ts'
-import type { BaseOptions } from '../../src/nano/base.ts'
+import type { MakeOptions } from '../../src/nano/base.ts'
 import { rules } from '../../src/nano/recipe.ts'
 import { writeBase } from '../experiments/made.ts'
 import { tinyRecipe, writeRandomNano } from '../nano/tiny.ts'
 import { temporaryFolder } from '../training/runs.ts'
 
-const options: BaseOptions = { family: 'qwen2_5_vl', size: 'student', recipe: 'tempted', seed: 3 }
+const options: MakeOptions = { family: 'qwen2_5_vl', size: 'student', recipe: 'tempted', seed: 3, from: null }
 tinyRecipe()
 
 test('make: progress as lines of JSON, stopped by a signal, gone on with and told of', async (context) => {

@@ -13,9 +13,9 @@ import { experiments } from '../../src/experiments/registry.ts'
 import { answersOf, newFolder, rightOf, writeBase, writeGrades, writeJson } from '../experiments/made.ts'
 import { parsePage } from '../report/xml.ts'
 
-async function call(name: string, folder: string): Promise<readonly [number, readonly string[]]> {
+async function call(name: string, folder: string, blindtest?: string): Promise<readonly [number, readonly string[]]> {
   const lines: string[] = []
-  return [await experiment({ name, folder }, { print: (line) => void lines.push(line), status: undefined }), lines]
+  return [await experiment({ name, folder, blindtest }, { print: (line) => void lines.push(line), status: undefined }), lines]
 }
 
 test('the list has every experiment on a line of its own', async () => {
@@ -35,9 +35,19 @@ test('an unknown one is refused before anything is written', async () => {
   assert.ok(!existsSync(folder))
 })
 
+test('real pictures of figures are refused where no figures are asked for', async () => {
+  const folder = newFolder()
+  for (const { name } of experiments.filter(({ figures }) => figures === null))
+    await assert.rejects(call(name, folder, '/data/blindtest'), (error: Error) => {
+      assert.ok(error instanceof ArgumentError)
+      return error.message === `--blindtest: the experiment ${name} asks for no figures`
+    })
+  assert.ok(!existsSync(folder))
+})
+
 test('when seeds have run out, it says how many bases were accepted', async () => {
   const folder = newFolder()
-  const files = new ExperimentFiles(folder)
+  const files = new ExperimentFiles(folder, null)
   for (let seed = 1; seed <= mixed.candidates; seed++) writeBase(files.base('tempted', seed), { seed, accepted: seed % 4 === 0 })
   await assert.rejects(call('mixed', folder), (error: Error) => {
     assert.ok(error instanceof ArgumentError)
@@ -47,7 +57,7 @@ test('when seeds have run out, it says how many bases were accepted', async () =
 
 test('what is done is not done again: the report and its numbers are written', async () => {
   const folder = newFolder()
-  const files = new ExperimentFiles(folder)
+  const files = new ExperimentFiles(folder, null)
   for (let seed = 1; seed <= mixed.bases; seed++) writeBase(files.base('tempted', seed), { seed })
   for (const { output, command } of comparisonJobs(mixed, files)) {
     if (command[0] === 'grade') writeGrades(output, answersOf(rightOf(output.length % 4, 4), rightOf(3, 4), [true]))

@@ -21,7 +21,8 @@ interface Called {
 
 async function call(model: string, changes: Partial<GradeArguments> = {}, terminal = false): Promise<Called> {
   const [lines, statuses]: [string[], string[]] = [[], []]
-  const args = { ...gradeDefaults, model, weights: null, out: null, threads: 1, json: false, count: 3, samples: 2, maxTokens: 6, ...changes }
+  const fixed = { model, weights: null, out: null, pixels: null, threads: 1, json: false }
+  const args = { ...gradeDefaults, ...fixed, count: 3, samples: 2, maxTokens: 6, ...changes }
   const output = { print: (line: string) => void lines.push(line), status: terminal ? (line: string) => void statuses.push(line) : undefined }
   return { status: await grade(args, output), lines, statuses }
 }
@@ -49,7 +50,7 @@ test('grades for people, for programs and for a file', async (context) => {
   const { options, summary, answers } = read(out)
   assert.equal(answers.length, 6)
   assert.deepEqual(summary, summaryOf(answers))
-  assert.deepEqual(options, { mode: 'question', seed: 4242, count: 3, samples: 2, temperature: 1, maxTokens: 6 })
+  assert.deepEqual(options, { mode: 'question', seed: 4242, count: 3, samples: 2, temperature: 1, maxTokens: 6, pixels: null })
   assert.ok(!existsSync(`${out}.part`))
   const overall = answers.filter(({ correct }) => correct).length
   assert.ok(people.lines.includes(`overall            ${(overall / 6).toFixed(3)}  (${overall} of 6)`), people.lines.join('\n'))

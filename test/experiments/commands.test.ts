@@ -2,15 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { benchmarkNamed } from '../../src/benchmarks/registry.ts'
 import { resolveMethod } from '../../src/cli/method.ts'
 import { readConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
+import { asked, promptingOf } from '../../src/evaluation/modes.ts'
 import { type Arm, groundingArms, mixedArms, opsd, reinforcementArms, steeringArms, vigos } from '../../src/experiments/arms.ts'
-import { baseJob, diagnoseJob, gradeJob, trainJob, worldJob } from '../../src/experiments/commands.ts'
+import { baseJob, diagnoseJob, figuresJob, gradeJob, trainJob, worldJob } from '../../src/experiments/commands.ts'
+import { figureSuites } from '../../src/experiments/plan.ts'
+import { wordedAs } from '../../src/nano/prompts.ts'
+import { measured } from '../../src/nano/recipe.ts'
 import { usedViews } from '../../src/supervision/check.ts'
 import type { Method } from '../../src/supervision/method.ts'
 
-const places = { base: '/bases/one', data: '/x/data', folder: '/x/run' }
+const places = { base: '/bases/one', data: ['/x/data'], folder: '/x/run' }
 
 /** What `sightline train` makes of a job. Experiments whose teacher is a larger model name it by --set. */
 async function trained(arm: Arm, more: Partial<Parameters<typeof trainJob>[2]> = {}): Promise<{ readonly config: Config; readonly method: Method }> {
@@ -27,9 +32,9 @@ async function trained(arm: Arm, more: Partial<Parameters<typeof trainJob>[2]> =
 
 test('a training command says what is trained on what, whatever the folders are called', async () => {
   for (const odd of ['/a b/c: d #e', '/it\'s/"quoted"', '{x}', '2024', 'true', '~/ü\\n', '- a', '@home=1']) {
-    const { config } = await trained(opsd, { base: odd, data: odd, folder: odd, seed: 3, steps: 11 })
+    const { config } = await trained(opsd, { base: odd, data: [odd, '/more'], folder: odd, seed: 3, steps: 11 })
     assert.equal(config.model.path, odd)
-    assert.deepEqual(config.data.sources, [odd])
+    assert.deepEqual(config.data.sources, [odd, '/more'])
     assert.equal(config.run.folder, odd)
     assert.deepEqual([config.run.seed, config.optimisation.steps, config.method, config.run.threads], [3, 11, 'opsd-same-prompt', 1])
     assert.ok(config.change['prompts'], 'the prompts of nano stay')
@@ -86,26 +91,56 @@ test('the arms of grounding differ from ViGOS as their names say', async () => {
   }
 })
 
+/** The arguments that follow an option, wherever it stands. */
+const valuesOf = (command: readonly string[], name: string): string[] => command.filter((_, i) => command[i - 1] === name)
+
 test('other commands name their files', () => {
-  assert.deepEqual(worldJob('w', { world: 'prior', folder: '/x/asked', count: 96, seed: 72, splits: 'score' }), {
-    ...{ id: 'w', needs: [], output: '/x/asked/world.json', work: worldJob('w', { world: 'prior', folder: '/y', count: 96, seed: 1 }).work },
-    command: ['world', 'make', 'prior', '--out', '/x/asked', '--count', '96', '--seed', '72', '--splits', 'score'],
-  })
-  const graded = gradeJob('g', ['t'], { model: '/m', out: '/x/g.json', count: 600, samples: 4, seed: 1, weights: '/w', mode: 'caption' })
+  const drawn = { world: 'prior', folder: '/x/asked', count: 96, seed: 72, pixels: null, tasks: null, splits: null }
+  const draw = ['world', 'make', 'prior', '--out', '/x/asked', '--count', '96', '--seed', '72']
+  const job = worldJob('w', drawn)
+  assert.deepEqual(job, { id: 'w', needs: [], output: '/x/asked/world.json', work: job.work, command: draw })
+  assert.deepEqual(worldJob('w', { ...drawn, splits: ['score', 'neutral'] }).command, [...draw, '--splits', 'score,neutral'])
+  assert.deepEqual(worldJob('w', { ...drawn, pixels: 56, tasks: ['plain', 'fact'], splits: ['score'] }).command, [
+    ...[...draw, '--pixels', '56', '--tasks', 'plain,fact', '--splits', 'score'],
+  ])
+  assert.equal(worldJob('w', { ...drawn, count: 192 }).work, 2 * job.work)
+
+  const grading = { model: '/m', out: '/x/g.json', count: 600, samples: 4, seed: 1, pixels: null }
+  const graded = gradeJob('g', ['t'], { ...grading, weights: '/w', mode: 'caption' })
   assert.deepEqual([graded.output, graded.needs], ['/x/g.json', ['t']])
   assert.deepEqual(graded.command.slice(-4), ['--weights', '/w', '--mode', 'caption'])
-  const diagnosed = diagnoseJob('d', ['t'], { run: '/r', what: 'palr', checkpoint: 'last', data: '/d', samples: 96, out: '/x/d.json', seed: 7 })
-  assert.deepEqual(diagnosed.command.slice(0, 4), ['diagnose', '/r', '--what', 'palr'])
+  assert.ok(!graded.command.includes('--pixels'))
+  assert.deepEqual(valuesOf(gradeJob('g', [], { ...grading, pixels: 56 }).command, '--pixels'), ['56'])
+
+  const diagnosing = { run: '/r', what: 'dependency,geometry', checkpoint: 'last', samples: 96, out: '/x/d.json', seed: 7 }
+  const diagnosed = diagnoseJob('d', ['t'], { ...diagnosing, data: ['/d', '/e f'], more: ['--above', '0.001'] })
+  assert.deepEqual(diagnosed.command.slice(0, 4), ['diagnose', '/r', '--what', 'dependency,geometry'])
+  assert.deepEqual(valuesOf(diagnosed.command, '--data'), ['/d', '/e f'])
+  assert.deepEqual(diagnosed.command.slice(-2), ['--above', '0.001'])
   assert.equal(diagnosed.output, '/x/d.json')
-  assert.deepEqual(baseJob('b', { folder: '/b', recipe: 'candid', seed: 2 }).command, [
-    'base',
-    'make',
-    '/b',
-    '--recipe',
-    'candid',
-    '--seed',
-    '2',
-    '--json',
+
+  const made = baseJob('b', { folder: '/b', recipe: 'candid', seed: 2 })
+  const make = ['base', 'make', '/b', '--recipe', 'candid', '--seed', '2', '--json']
+  assert.deepEqual([made.command, made.output], [make, '/b/base.json'])
+  assert.deepEqual(baseJob('b', { folder: '/b', recipe: 'candid', seed: 2, size: 'teacher', family: 'qwen3_vl', from: '/a' }).command, [
+    ...make,
+    ...['--size', 'teacher', '--family', 'qwen3_vl', '--from', '/a'],
   ])
-  assert.equal(baseJob('b', { folder: '/b', recipe: 'candid', seed: 2 }).output, '/b/base.json')
+})
+
+test('figures are asked for with the wording and form of nano', () => {
+  const options = { model: '/run/final', out: '/x/opd.figures', suite: 'blind-world', source: '/x/my figures', count: 400 }
+  const own = figuresJob('f', ['t', 'figures'], options)
+  const rest = ['--mode', 'structured', '--wording', 'nano', '--max-tokens', `${measured.figure.maxTokens}`, '--threads', '1', '--json']
+  assert.deepEqual(own.command, ['eval', '--model', '/run/final', '--out', '/x/opd.figures', '--suite', 'blind-world=/x/my figures', ...rest])
+  assert.deepEqual([own.id, own.needs, own.output], ['f', ['t', 'figures'], '/x/opd.figures/scores.json'])
+  assert.equal(figuresJob('f', [], { ...options, count: 800 }).work, 2 * own.work)
+  // Asked and begun as these models learned it.
+  const prompting = promptingOf({ mode: 'structured', prefill: null, wording: 'nano' })
+  assert.deepEqual(
+    [prompting.system, asked(prompting, 'How many?'), prompting.prefill],
+    [null, wordedAs('structured', 'How many?', ''), '<description>'],
+  )
+  // Both are benchmarks that there are.
+  for (const suite of Object.values(figureSuites)) assert.deepEqual(benchmarkNamed(suite).groupings.includes('task'), true, suite)
 })

@@ -39,7 +39,7 @@ const found: Readonly<Record<string, Found>> = {
 }
 
 function made(plan: ExperimentPlan = smallPlan): ExperimentFiles {
-  const files = new ExperimentFiles(newFolder())
+  const files = new ExperimentFiles(newFolder(), null)
   for (const [i, seed] of [1, 3, 4].entries()) {
     for (const [arm, values] of Object.entries(found)) {
       const [score, prior, described] = values[i] as Found[number]

@@ -13,21 +13,9 @@ import { diagnosisFigures } from '../../src/experiments/diagnosis-figures.ts'
 import { ExperimentFiles, type ExperimentPlan, untrained } from '../../src/experiments/plan.ts'
 import { all, type Element, parsePage, parseXml, textOf } from '../report/xml.ts'
 import { answersOf, diagnosisOf, newFolder, rightOf, smallPlan, writeBase, writeGrades, writeJson } from './made.ts'
+import { charts, rowsOf } from './read.ts'
 
 const hostile = '</title><script>alert("1")</script>&amp;\u0000\ud800'
-
-/** The cells of the table with a caption that begins so. */
-function rowsOf(page: Element, caption: string): string[][] {
-  const tables = all(page, 'table').filter((each) => all(each, 'caption').some((one) => textOf(one).startsWith(caption)))
-  assert.equal(tables.length, 1, caption)
-  const cellsOf = (row: Element): string[] => row.children.flatMap((cell) => (typeof cell === 'string' ? [] : textOf(cell)))
-  return tables.flatMap((each) => all(each, 'tr').map(cellsOf))
-}
-
-const charts = (page: Element, title: string): string[] =>
-  all(page, 'svg')
-    .filter((svg) => all(svg, 'title').some((each) => textOf(each) === title))
-    .map((svg) => all(svg, 'desc').map(textOf).join())
 
 const plan: ExperimentPlan = {
   ...{ ...smallPlan, title: `Small ${hostile}`, lead: hostile, arms: [samePrompt, opsd, { ...vigos, label: hostile }] },
@@ -40,7 +28,7 @@ const plan: ExperimentPlan = {
 
 /** @param described of every answer of ViGOS */
 function compared(described: readonly (boolean | null)[] = [true, true]): ExperimentFiles {
-  const files = new ExperimentFiles(newFolder())
+  const files = new ExperimentFiles(newFolder(), null)
   for (const seed of [1, 3, 4]) {
     const write = (arm: string, step: number | null, right: number, truth: readonly (boolean | null)[] = [true, false]): void =>
       writeGrades(files.grades('tempted', seed, arm, step), answersOf(rightOf(right, 20), rightOf(19, 20), truth))
@@ -55,10 +43,10 @@ function compared(described: readonly (boolean | null)[] = [true, true]): Experi
       write('vigos', step, right + seed, described)
     }
     writeJson(
-      files.diagnosis('tempted', seed, 'opsd', 'last'),
+      files.diagnosis('tempted', seed, 'opsd', 'palr', 'last'),
       diagnosisOf({ palr: { description: 0.1 * seed, reasoning: seed === 1 ? 0.5 : null, [hostile]: null } }),
     )
-    writeJson(files.diagnosis('tempted', seed, 'vigos', 'none'), diagnosisOf({ angles: [30 + seed, null, seed === 1 ? 90 : null] }))
+    writeJson(files.diagnosis('tempted', seed, 'vigos', 'geometry', 'none'), diagnosisOf({ angles: [30 + seed, null, seed === 1 ? 90 : null] }))
   }
   for (const seed of [1, 2, 3, 4]) writeBase(files.base('tempted', seed), { seed, accepted: seed !== 2 })
   writeBase(files.base('candid', 1), { seed: 1, recipe: 'candid', accepted: false })

@@ -1,13 +1,17 @@
 // Bringing up a base: progress from nothing to all, going on after a stop as if there had been none, and the rules by which it is held.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import sharp from 'sharp'
 import { ArgumentError } from '../../src/errors.ts'
-import { type BaseOptions, makeBase, readRecord, Tally } from '../../src/nano/base.ts'
-import { judge, rules } from '../../src/nano/recipe.ts'
+import { figureSide } from '../../src/nano/architecture.ts'
+import { type MakeOptions, makeBase, readRecord, Tally } from '../../src/nano/base.ts'
+import { hasFigures, judge, measured, type RecipeName, recipes, rules } from '../../src/nano/recipe.ts'
+import { openProcessor } from '../../src/processing/processor.ts'
+import { writeBase } from '../experiments/made.ts'
 import { tinyRecipe, tinySteps } from './tiny.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sightline-base-'))
@@ -56,11 +60,16 @@ test('rules are held on both sides, and by what was not measured they are broken
   )
   assert.equal(kept({ sum: 0, count: 0 }), false)
   assert.ok(judge('candid', {}).every((each) => !each.kept && each.value === null))
-  const good = { 'question/score': { sum: 9, count: 10 }, 'question/prior': { sum: 1, count: 1 }, 'question/valid': { sum: 98, count: 100 } }
-  assert.ok(judge('sibling', good).every((each) => each.kept))
+  for (const [recipe, own] of Object.entries(rules)) {
+    const good = Object.fromEntries(own.map(({ measure, least, most }) => [measure, { sum: (least + most) / 2, count: 1 }]))
+    assert.ok(own.length > 0 && judge(recipe as RecipeName, good).every((each) => each.kept), recipe)
+    // What is not measured of a recipe cannot be a rule of it.
+    const modes = Object.keys(measured).filter((mode) => mode !== 'figure' || hasFigures(recipes[recipe as RecipeName]))
+    for (const { measure } of own) assert.ok(modes.includes(measure.split('/')[0] as string), `${recipe}: ${measure}`)
+  }
 })
 
-const options: BaseOptions = { family: 'qwen2_5_vl', size: 'student', recipe: 'tempted', seed: 3 }
+const options: MakeOptions = { family: 'qwen2_5_vl', size: 'student', recipe: 'tempted', seed: 3, from: null }
 const weightsOf = (path: string): Buffer => readFileSync(join(path, 'model.safetensors'))
 const never = new AbortController().signal
 
@@ -106,6 +115,88 @@ test('a base that is stopped and gone on with is the base that is not, and nothi
   const { seconds: _, ...one } = readRecord(stopped)
   const { seconds: __, ...other } = readRecord(whole)
   assert.deepEqual(one, other)
+})
+
+/** How a picture of a figure's side becomes patches. */
+async function gridOf(path: string): Promise<readonly number[] | undefined> {
+  const side = figureSide('qwen2_5_vl')
+  const image = await sharp({ create: { width: side, height: side, channels: 3, background: '#c08020' } })
+    .png()
+    .toBuffer()
+  const processor = await openProcessor(path, {})
+  return (await processor.encode({ messages: [{ role: 'user', content: [{ type: 'image', image }] }] })).images[0]?.grid
+}
+
+test('who goes on from a base that has had the first courses is who had them all, and takes pictures as large as figures', async () => {
+  tinyRecipe()
+  const [whole, apart, begun] = ['apprentice', 'apart', 'begun'].map((name) => join(folder, name)) as [string, string, string]
+  const quiet = (): void => undefined
+  await makeBase(begun, `${begun}.work`, options, never, quiet)
+  const before = new Map(readdirSync(begun).map((name) => [name, readFileSync(join(begun, name))]))
+  const apprentice: MakeOptions = { ...options, recipe: 'apprentice' }
+  const record = await makeBase(whole, `${whole}.work`, apprentice, never, quiet)
+  // Stopped within the figures, and gone on with.
+  const stop = new AbortController()
+  const told: (readonly [string, number])[] = []
+  const ended = await makeBase(apart, `${apart}.work`, { ...apprentice, from: begun }, stop.signal, (what, share) => {
+    told.push([what, share])
+    if (told.filter(([each]) => each === 'figures').length === 5) stop.abort()
+  })
+  assert.equal(ended, null)
+  await makeBase(apart, `${apart}.work`, { ...apprentice, from: begun }, never, (what, share) => told.push([what, share]))
+  assert.deepEqual(
+    [...new Set(told.map(([what]) => what))],
+    ['drawing figures', 'figures', ...Object.keys(measured).map((mode) => `asking (${mode})`)],
+  )
+  assert.ok(Math.abs((told.at(-1)?.[1] ?? 0) - 1) < 1e-12)
+  assert.ok(weightsOf(apart).equals(weightsOf(whole)))
+  assert.ok(!weightsOf(apart).equals(weightsOf(begun)))
+  // It says nothing of where it began, since that makes no difference.
+  const { seconds: _, ...one } = readRecord(whole)
+  const { seconds: __, ...other } = readRecord(apart)
+  assert.deepEqual(other, one)
+  assert.deepEqual([one.recipe, one.seed], ['apprentice', options.seed])
+
+  // Who learned figures is asked for them, who did not is not.
+  const asked = (names: Readonly<Record<string, number>>): string[] => Object.keys(names).filter((name) => name.startsWith('figure/'))
+  assert.deepEqual(asked(record?.measured ?? {}), ['figure/correct', 'figure/valid'])
+  assert.deepEqual(asked(readRecord(begun).measured), [])
+  // Four patches to a side before, eight after: 56 and 112 pixels.
+  assert.deepEqual([await gridOf(begun), await gridOf(whole), await gridOf(apart)], [[1, 4, 4], [1, 8, 8], [1, 8, 8]]) // biome-ignore format: short
+  // The base that it began with is as it was.
+  assert.deepEqual(new Map(readdirSync(begun).map((name) => [name, readFileSync(join(begun, name))])), before)
+})
+
+test('it goes on only from the same model, brought up by a recipe that its own begins with', async () => {
+  const from = join(folder, 'other')
+  const refused = async (changes: Partial<MakeOptions>, recipe: RecipeName, first: string, second: string): Promise<void> => {
+    writeBase(from, { seed: 3, recipe })
+    const target = join(folder, 'never')
+    const message = `${from} is ${first}; ${second} can only go on from the same model brought up by a recipe that it begins with`
+    await assert.rejects(
+      makeBase(target, `${target}.work`, { ...options, recipe: 'apprentice', from, ...changes }, never, () => undefined),
+      (error: Error) => {
+        assert.ok(error instanceof ArgumentError)
+        assert.equal(error.message, message)
+        return true
+      },
+    )
+    assert.ok(!existsSync(target) && !existsSync(`${target}.work`))
+  }
+  const own = 'qwen2_5_vl, student, seed 3'
+  const tempted = `tempted (${own})`
+  await refused({ seed: 4 }, 'tempted', tempted, 'apprentice (qwen2_5_vl, student, seed 4)')
+  await refused({ family: 'qwen3_vl' }, 'tempted', tempted, 'apprentice (qwen3_vl, student, seed 3)')
+  await refused({ size: 'teacher' }, 'tempted', tempted, 'apprentice (qwen2_5_vl, teacher, seed 3)')
+  // Other lessons, later courses, and courses of other lengths.
+  await refused({}, 'candid', `candid (${own})`, `apprentice (${own})`)
+  await refused({ recipe: 'tempted' }, 'tempted', tempted, tempted)
+  await refused({ recipe: 'tempted' }, 'apprentice', `apprentice (${own})`, `tempted (${own})`)
+  await refused({ recipe: 'sibling' }, 'tempted', tempted, `sibling (${own})`)
+  await assert.rejects(
+    makeBase(join(folder, 'never'), join(folder, 'w'), { ...options, from: join(folder, 'nowhere') }, never, () => undefined),
+    /nowhere: holds no base\.json; give the folder of a base/,
+  )
 })
 
 test('what is there is not written over, and what is no base is said to be none', async () => {

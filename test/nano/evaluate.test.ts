@@ -4,17 +4,21 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, mock, test } from 'node:test'
 import { finalAnswer } from '../../src/data/answers.ts'
+import { blindWorld } from '../../src/data/worlds/blind/blind.ts'
 import type { Truth } from '../../src/data/worlds/prior/grade.ts'
 import { descriptionThinkBoxed } from '../../src/methods/formats.ts'
 import { randomModel } from '../../src/models/registry.ts'
-import { nanoSizes, writeNanoFolder } from '../../src/nano/architecture.ts'
-import { evaluatePrior, type Graded, graded, summaryOf } from '../../src/nano/evaluate.ts'
+import { nanoSizes, writeNanoFolder, writePreprocessor } from '../../src/nano/architecture.ts'
+import { type Asked, evaluateFigures, evaluatePrior, type Graded, graded, summaryOf } from '../../src/nano/evaluate.ts'
+import { figureParts } from '../../src/nano/lessons.ts'
 import { nanoTokenizer } from '../../src/nano/tokenizer.ts'
 import { openProcessor } from '../../src/processing/processor.ts'
 import { defineMethod } from '../../src/supervision/check.ts'
 import { answerText, divide } from '../../src/supervision/segments.ts'
+import { fromTypedArray } from '../../src/torch/create.ts'
+import type { Tensor } from '../../src/torch/tensor.ts'
 
 const { format } = defineMethod({
   name: 'form',
@@ -161,13 +165,19 @@ test('summaries count what applies, and nothing else', () => {
   assert.deepEqual(summaryOf([])['overall'], { sum: 0, count: 0 })
 })
 
-test('equal arguments give equal answers, in the order of the samples', async () => {
+/** A model with random weights that takes pictures of so many pixels. */
+async function opened(largest: number): Promise<Asked & Disposable> {
   const folder = mkdtempSync(join(tmpdir(), 'sightline-nano-'))
   after(() => rmSync(folder, { recursive: true }))
-  writeNanoFolder(folder, 'qwen2_5_vl', nanoSizes.student, nanoTokenizer(['<description> banana </description>']))
-  using checkpoint = randomModel(folder, { seed: 1, deviation: 0.05 })
-  const asked = { model: checkpoint.model, processor: await openProcessor(folder, {}) }
-  const options = { seed: 3, count: 3, samples: 2, temperature: 1, maxTokens: 6 }
+  writeNanoFolder(folder, 'qwen2_5_vl', nanoSizes.student, nanoTokenizer(['<description> banana </description> <think> </think> \\boxed{ Yes 2 }']))
+  writePreprocessor(folder, 'qwen2_5_vl', largest)
+  const checkpoint = randomModel(folder, { seed: 1, deviation: 0.05 })
+  return { model: checkpoint.model, processor: await openProcessor(folder, {}), [Symbol.dispose]: () => checkpoint[Symbol.dispose]() }
+}
+
+test('equal arguments give equal answers, in the order of the samples', async () => {
+  using asked = await opened(56)
+  const options = { seed: 3, count: 3, samples: 2, temperature: 1, maxTokens: 6, pixels: null }
   for (const mode of ['question', 'reference', 'caption'] as const) {
     const told: number[] = []
     const first = await evaluatePrior(asked, { mode, ...options }, (done) => told.push(done))
@@ -183,4 +193,64 @@ test('equal arguments give equal answers, in the order of the samples', async ()
   }
   const scored = await evaluatePrior(asked, { mode: 'question', ...options, splits: ['score'] })
   assert.ok(scored.every(({ split }) => split === 'score'))
+})
+
+/** Lets a model write this after its prompts, whatever it is asked. */
+function says({ model, processor }: Asked, text: string): void {
+  const script = [...processor.tokenizer.encode(text), processor.stopIds[0] as number]
+  const { vocabulary } = model.config.language
+  const { run } = model
+  let step = 0
+  // All prompts are read first, each with its picture; then all answers go on together, a token at a time.
+  mock.method(model, 'run', (...args: Parameters<typeof run>) => {
+    step = args[1].length > 0 ? 0 : step + 1
+    return run.apply(model, args)
+  })
+  mock.method(model, 'logits', (hidden: Tensor) => {
+    const rows = hidden.shape[0] as number
+    const values = new Float32Array(rows * vocabulary)
+    for (let row = 0; row < rows; row++) values[row * vocabulary + (script[step] as number)] = 1e4
+    return fromTypedArray(values, { dtype: 'float32', shape: [rows, vocabulary] })
+  })
+}
+
+test('figures: right is what the world says, in form is what has all parts, over more than are answered together', async () => {
+  using asked = await opened(112)
+  const options = { seed: 8, count: 12, samples: 1, temperature: 1, maxTokens: 40, pixels: 112 }
+  const rightFor = (answer: string, count = options.count): number =>
+    Array.from({ length: count }, (_, i) => blindWorld.sample(options.seed, i, { ...figureParts, pixels: 112 })).filter(
+      (each) => each.answer === answer,
+    ).length
+  const told: number[] = []
+  const form = (answer: string): string => ` banana </description> <think> banana </think> \\boxed{ ${answer} }`
+  says(asked, form('Yes'))
+  assert.deepEqual(await evaluateFigures(asked, { ...options, count: 66 }, (done) => told.push(done)), {
+    correct: { sum: rightFor('Yes', 66), count: 66 },
+    valid: { sum: 66, count: 66 },
+  })
+  assert.deepEqual(told, [64, 66])
+  says(asked, form('2'))
+  assert.deepEqual(await evaluateFigures(asked, { ...options, samples: 2 }), {
+    correct: { sum: 2 * rightFor('2'), count: 24 },
+    valid: { sum: 24, count: 24 },
+  })
+  assert.ok(rightFor('Yes') > 0 && rightFor('2') > 0)
+  // An answer counts whose form is broken; one that is cut off is none.
+  says(asked, ' banana </description> \\boxed{ Yes }')
+  assert.deepEqual(await evaluateFigures(asked, options), { correct: { sum: rightFor('Yes'), count: 12 }, valid: { sum: 0, count: 12 } })
+  says(asked, form('Yes'))
+  assert.deepEqual(await evaluateFigures(asked, { ...options, maxTokens: 5 }), { correct: { sum: 0, count: 12 }, valid: { sum: 0, count: 12 } })
+  mock.restoreAll()
+})
+
+test('the size in which scenes are shown is the one that is asked for', async () => {
+  using asked = await opened(112)
+  const options = { mode: 'question', seed: 3, count: 2, samples: 1, temperature: 1, maxTokens: 6 } as const
+  const [small, own, large] = await Promise.all([56, null, 112].map((pixels) => evaluatePrior(asked, { ...options, pixels })))
+  // A scene is 112 pixels wide where nothing else is said.
+  assert.deepEqual(own, large)
+  assert.notDeepEqual(
+    small?.map(({ text }) => text),
+    large?.map(({ text }) => text),
+  )
 })

@@ -12,11 +12,17 @@ export const tinySteps = 20
 
 const stage = (course: Stage['course']): Stage => ({ course, lessons: 4, steps: tinySteps, rate: 1e-3, schedule: 'constant', change: {} })
 
-/** From here on bases of the recipe "tempted" take two tiny courses, and all are asked two questions in each mode. */
+/**
+ * From here on bases of the recipe "tempted" take two tiny courses, those of "apprentice" one of figures besides, and all are asked two
+ * questions in each mode.
+ */
 export function tinyRecipe(): void {
   const { mix, deviation } = recipes.tempted
-  mock.property(recipes as { tempted: object }, 'tempted', { mix, deviation, batch: 1, stages: [stage('reading'), stage('closeUps')] })
-  for (const mode of ['caption', 'question', 'reference'] as const) {
+  const stages = [stage('reading'), stage('closeUps')]
+  const begin = { mix, deviation, batch: 1 }
+  mock.property(recipes as { tempted: object }, 'tempted', { ...begin, stages })
+  mock.property(recipes as { apprentice: object }, 'apprentice', { ...begin, stages: [...stages, stage('figures')] })
+  for (const mode of Object.keys(measured)) {
     mock.property(measured as Record<string, object>, mode, { seed: 5, count: 2, samples: 1, temperature: 1, maxTokens: 3 })
   }
 }

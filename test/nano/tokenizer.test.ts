@@ -16,7 +16,7 @@ const mix: ColdStart = {
   ...{ malformed: 0.2, malformedWithReference: 0.2, wrongReference: 0.2 },
 }
 const textsOf = (seed: number, count: number): string[] =>
-  [...lessonsOf('questions', { seed, count, mix })].flatMap(({ problem, solution }) => [problem, solution])
+  [...lessonsOf('questions', { seed, count, mix, sides: { scene: 56, figure: 112 } })].flatMap(({ problem, solution }) => [problem, solution])
 
 async function opened({ files }: NanoTokenizer): Promise<Tokenizer> {
   const folder = mkdtempSync(join(tmpdir(), 'sightline-nano-'))

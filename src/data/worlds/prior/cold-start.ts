@@ -72,21 +72,21 @@ function wrongAnswer(random: Random, { asked, answer }: Question): string {
   return random.choose(all.filter((each) => each !== answer))
 }
 
-/** The lesson of an index: a function of its arguments alone. */
-export function lesson(seed: number, index: number, mix: ColdStart): Lesson {
+/** The lesson of an index: a function of its arguments alone. @param pixels side of its picture */
+export function lesson(seed: number, index: number, mix: ColdStart, pixels = side): Lesson {
   const random = new Random(seed, index)
   const kind = random.uniform()
   if (kind < mix.captions) {
     const things = drawScene(random, random.choose(kinds), random.chance(0.5), { things: random.within(1, 3), typical: 0.5 })
     const text = `<description> ${describe(random, things)} </description>`
-    return { kind: 'caption', problem: '', reference: null, response: text, answer: '-', svg: drawPicture(random, things, side) }
+    return { kind: 'caption', problem: '', reference: null, response: text, answer: '-', svg: drawPicture(random, things, pixels) }
   }
   const blind = random.chance(mix.blind)
   // Without a picture there is only the description to answer from, so here answers learn to follow descriptions, usual or not.
   const isReference = kind >= mix.captions + mix.questions
   const question = questionOf(random, blind ? mix.blindPrior : isReference ? mix.referencePrior : mix.prior)
   const { things, asked } = question
-  const svg = blind ? null : drawPicture(random, things, side)
+  const svg = blind ? null : drawPicture(random, things, pixels)
   if (!isReference) {
     const seen = blind ? things : things.map((thing) => believed(random, thing, mix.belief))
     const { reasoning, answer } = reason(random, question, seen)
