@@ -33,18 +33,38 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
                               draws pictures and questions: prior, natural, blind; see  sightline world list
       --count N  --seed N  --tasks A,B  --splits A,B  --pixels N  --format jsonl|parquet
   sightline base make DIR     brings up a nano model from random weights (minutes); goes on where it was stopped
-      --family qwen2_5_vl|qwen3_vl   --size student|teacher   --recipe tempted|candid|sibling   --seed N
+      --family qwen2_5_vl|qwen3_vl   --size student|teacher   --recipe tempted|candid|apprentice|sibling   --seed N
+      --from DIR              a base that has had the first courses of the recipe already
   sightline base check DIR    holds one against the rules by which bases are accepted (exit status 4: broken)
   sightline grade --model DIR how a nano model answers questions of PriorWorld
       --weights DIR           with the weights of a checkpoint of a run
-      --mode question|reference|caption   --count N   --samples N   --seed N   --temperature X
+      --mode question|reference|caption   --count N   --samples N   --seed N   --temperature X   --pixels N
       --out FILE              every answer with its grade, as JSON
+  sightline eval --model DIR|URL --suite NAME[=SOURCE] --out DIR
+                              answers benchmarks (several --suite), grades and counts; stopped at any moment, the same command goes on
+      --limit N  --data DIR   only the first rows of each; folder with local copies, by the benchmarks' names
+      --preset plain|vigos|vgs-greedy|vgs-16
+                              the papers' settings, which those below change
+      --mode plain|structured|reason  --prefill on|off  --wording CONFIG
+                              how questions are put; with the prompts of a configuration, such as nano
+      --samples N  --temperature X  --top-p X  --top-k N  --max-tokens N  --seed N
+      --adapter DIR  --weights DIR  --max-pixels N  --dtype stored|float32|bfloat16  --device cpu|cuda  --rows N  --threads N
+                              a model of this machine: with a PEFT adapter, or the weights of a checkpoint of a run
+      --model-name NAME  --api-key-env VAR  --concurrency N  --timeout SECONDS  --group-samples  --echo
+                              a server that speaks the OpenAI protocol, such as vLLM
+      --judge URL  --judge-model NAME  --judge-key-env VAR  --judge-concurrency N  --judge-per-minute N
+                              asks a model about answers that no rule can decide
+      --shard I/N             only this part; the last part that is done joins all, or  sightline eval merge OUT
+      --grade-only            grades the answers that are there anew
+      --json                  one line of JSON for each event
   sightline experiment NAME [DIR]
                               a comparison that replicates over bases, with a report; goes on where it was stopped; list: all
+      --blindtest DIR         local copy of VlmsAreBlind, whose real pictures are asked for besides (steering)
   sightline diagnose RUN --out FILE
                               what moves the teachers and where the gradients point (docs/diagnostics.md)
       --what palr,dependency,geometry,dynamics   --checkpoint best|last|STEP|none   --data SOURCE   --samples N
       --seed N  --wrong N  --cap NATS  --above LOSS  --batches N
+      --report FILE           a page with every figure, in one file
   sightline doctor [--json]   what was found (libtorch, BLAS, threads, CUDA), what is missing, and a self-test
   sightline demo [DIR]        the main job on a nano model: asked, post-trained with OPSD and ViGOS, asked again; a report (minutes)
       --base DIR              another base than the stored one
@@ -174,7 +194,7 @@ const commands: { readonly [name: string]: Command } = {
   },
   base: {
     positionals: 2,
-    options: { family: text, size: text, recipe: text, seed: text, json: flag },
+    options: { family: text, size: text, recipe: text, seed: text, from: text, json: flag },
     run: async (values, [action, folder]) => {
       const { checkBaseCommand, makeBaseCommand } = await import('./base.ts')
       if (action === 'check') return await checkBaseCommand(folder as string, watched())
@@ -182,8 +202,9 @@ const commands: { readonly [name: string]: Command } = {
       const options = {
         family: oneOf(values, 'family', ['qwen2_5_vl', 'qwen3_vl']) ?? 'qwen2_5_vl',
         size: oneOf(values, 'size', ['student', 'teacher']) ?? 'student',
-        recipe: oneOf(values, 'recipe', ['tempted', 'candid', 'sibling']) ?? 'tempted',
+        recipe: oneOf(values, 'recipe', ['tempted', 'candid', 'apprentice', 'sibling']) ?? 'tempted',
         seed: numberOf(values, 'seed') ?? 0,
+        from: (values['from'] as string | undefined) ?? null,
       } as const
       return await makeBaseCommand(folder as string, options, { ...watched(), json: values['json'] === true })
     },
@@ -192,7 +213,7 @@ const commands: { readonly [name: string]: Command } = {
     positionals: 0,
     options: {
       ...{ model: text, weights: text, mode: text, count: text, samples: text, seed: text, temperature: text, out: text },
-      threads: text,
+      ...{ pixels: text, threads: text },
       json: flag,
     },
     run: async (values) => {
@@ -207,7 +228,58 @@ const commands: { readonly [name: string]: Command } = {
           },
           ...{ mode: oneOf(values, 'mode', ['question', 'reference', 'caption']) ?? gradeDefaults.mode, maxTokens: gradeDefaults.maxTokens },
           ...{ count: number('count'), samples: number('samples'), seed: number('seed'), temperature: number('temperature') },
-          ...{ threads: numberOf(values, 'threads') ?? null, json: values['json'] === true },
+          ...{ pixels: numberOf(values, 'pixels') ?? null, threads: numberOf(values, 'threads') ?? null, json: values['json'] === true },
+        },
+        watched(),
+      )
+    },
+  },
+  eval: {
+    positionals: [0, 2],
+    options: {
+      ...{ model: text, suite: texts, out: text, data: text, limit: text, shard: text, preset: text, mode: text, prefill: text, wording: text },
+      ...{ samples: text, temperature: text, 'top-p': text, 'top-k': text, 'max-tokens': text, seed: text, json: flag, 'grade-only': flag },
+      ...{ adapter: text, weights: text, 'max-pixels': text, dtype: text, device: text, rows: text, threads: text },
+      ...{ 'model-name': text, 'api-key-env': text, concurrency: text, timeout: text, 'group-samples': flag, echo: flag },
+      ...{ judge: text, 'judge-model': text, 'judge-key-env': text, 'judge-concurrency': text, 'judge-per-minute': text },
+    },
+    run: async (values, [action, folder]) => {
+      if (action !== undefined && (action !== 'merge' || folder === undefined)) {
+        throw new ArgumentError(`sightline eval ${action}: expected options alone, or "merge OUT"`)
+      }
+      const { evalCommand } = await import('./eval.ts')
+      const { modeNames } = await import('../evaluation/modes.ts')
+      const { presetNames } = await import('../evaluation/presets.ts')
+      const optional = (name: string): string | null => (values[name] as string | undefined) ?? null
+      const number = (name: string): number | null => numberOf(values, name) ?? null
+      const prefill = oneOf(values, 'prefill', ['on', 'off'])
+      const judge = optional('judge')
+      // A reader that goes away must not end hours of answers.
+      reader.needed = false
+      return await evalCommand(
+        {
+          ...{ action: action === 'merge' ? 'merge' : values['grade-only'] === true ? 'grade-only' : 'run', out: folder ?? required(values, 'out') },
+          ...{ model: optional('model'), suites: listOf(values, 'suite'), data: optional('data'), limit: number('limit'), shard: optional('shard') },
+          ...{ preset: oneOf(values, 'preset', presetNames) ?? null, mode: oneOf(values, 'mode', modeNames) ?? null, wording: optional('wording') },
+          ...{ prefill: prefill === undefined ? null : prefill === 'on', samples: number('samples'), temperature: number('temperature') },
+          ...{ topP: number('top-p'), topK: number('top-k'), maxTokens: number('max-tokens'), seed: number('seed') },
+          local: {
+            ...{ adapter: optional('adapter'), weights: optional('weights'), maxPixels: number('max-pixels'), rows: number('rows') },
+            ...{ dtype: oneOf(values, 'dtype', ['stored', 'float32', 'bfloat16'] as const) ?? null, threads: number('threads') },
+            device: oneOf(values, 'device', ['cpu', 'cuda']) ?? 'cpu',
+          },
+          remote: {
+            ...{ name: optional('model-name'), keyFrom: optional('api-key-env'), concurrency: number('concurrency') },
+            ...{ timeoutSeconds: number('timeout'), groupSamples: values['group-samples'] === true, echo: values['echo'] === true },
+          },
+          judge:
+            judge === null
+              ? null
+              : {
+                  ...{ url: judge, name: optional('judge-model'), keyFrom: optional('judge-key-env') },
+                  ...{ concurrency: number('judge-concurrency'), perMinute: number('judge-per-minute') },
+                },
+          json: values['json'] === true,
         },
         watched(),
       )
@@ -216,7 +288,7 @@ const commands: { readonly [name: string]: Command } = {
   diagnose: {
     positionals: 1,
     options: {
-      ...{ set: texts, what: text, checkpoint: text, samples: text, out: text, seed: text, data: text },
+      ...{ set: texts, what: text, checkpoint: text, samples: text, out: text, report: text, seed: text, data: texts },
       ...{ wrong: text, cap: text, above: text, batches: text },
     },
     run: async (values, [target]) => {
@@ -226,7 +298,8 @@ const commands: { readonly [name: string]: Command } = {
       return await diagnoseCommand(
         {
           ...{ target: target as string, sets: listOf(values, 'set'), what: optional('what') ?? defaults.what, checkpoint: optional('checkpoint') },
-          ...{ samples: number('samples') ?? defaults.samples, data: optional('data'), out: required(values, 'out'), seed: number('seed') },
+          ...{ samples: number('samples') ?? defaults.samples, data: listOf(values, 'data'), out: required(values, 'out'), seed: number('seed') },
+          report: optional('report'),
           ...{ wrong: number('wrong') ?? defaults.wrong, cap: number('cap'), above: number('above'), batches: number('batches') ?? defaults.batches },
         },
         watched(),
@@ -235,10 +308,13 @@ const commands: { readonly [name: string]: Command } = {
   },
   experiment: {
     positionals: [1, 2],
-    options: {},
-    run: async (_, [name, folder]) => {
+    options: { blindtest: text },
+    run: async (values, [name, folder]) => {
       const { experiment } = await import('./experiment.ts')
-      return await experiment({ name: name as string, folder: folder ?? `experiments/${name}` }, watched())
+      return await experiment(
+        { name: name as string, folder: folder ?? `experiments/${name}`, blindtest: values['blindtest'] as string | undefined },
+        watched(),
+      )
     },
   },
   doctor: {

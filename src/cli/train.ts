@@ -16,6 +16,7 @@ import { openSession, type SessionOptions } from '../training/session.ts'
 import { DivergedError } from '../training/telling.ts'
 import { resultFolder } from '../training/trainee.ts'
 import { resolveMethod } from './method.ts'
+import { clock, counted, stopOnSignals, stoppedStatus } from './terminal.ts'
 
 export interface TrainArguments {
   /** A configuration file, the name of a packaged one, or the folder of a run to go on with. */
@@ -32,14 +33,7 @@ export interface Output {
 }
 
 /** Exit statuses: 0 finished, 1 an error, 2 usage, 3 diverged, 130 stopped by a signal and saved. */
-const exits = { finished: 0, diverged: 3, stopped: 130 } as const
-
-/** What asks a run to stop; SIGHUP comes when the terminal goes away. */
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** Signals within so many milliseconds are one request: a terminal or a scheduler may tell the process, its group and its parent. */
-const together = 500
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+const exits = { finished: 0, diverged: 3, stopped: stoppedStatus } as const
 
 async function configured({ config: name, sets, resume }: TrainArguments): Promise<{ config: Config; method: Method }> {
   if (!isRun(name)) {
@@ -51,11 +45,6 @@ async function configured({ config: name, sets, resume }: TrainArguments): Promi
   const { config } = readConfig(join(name, names.config), sets)
   // A folder that was moved is still the run.
   return { config: { ...config, run: { ...config.run, folder: name } }, method: defineMethod(method as MethodTable) }
-}
-
-const clock = (seconds: number): string => {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
-  return hours > 0 ? `${hours} h ${minutes} min` : minutes > 0 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.round(seconds)} s`
 }
 
 const percent = (metrics: Metrics, name: string): string => {
@@ -158,16 +147,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   for (const change of session.changes) say(`changed: ${change}`)
 
   let { done } = session
-  const stop = new AbortController()
-  let asked = 0
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted && performance.now() - asked < together) return
-    if (stop.signal.aborted) process.exit(exits.stopped)
-    asked = performance.now()
-    say(`${signal}: the run stops after this step and is saved; once more ends it at once`)
-    stop.abort()
-  }
-  for (const signal of signals) process.on(signal, onSignal)
+  using stop = stopOnSignals((signal) => say(`${signal}: the run stops after this step and is saved; once more ends it at once`))
   try {
     const watch = watcher(args.show, output)
     const end = await train(session, stop.signal, (event) => {
@@ -187,7 +167,5 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     }
     process.stderr.write(`sightline: ${error.message}\n`)
     return exits.diverged
-  } finally {
-    for (const signal of signals) process.removeListener(signal, onSignal)
   }
 }

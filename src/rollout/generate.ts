@@ -24,8 +24,11 @@ export interface Request {
   readonly samples: number
   /** What is left out has the value of `defaultSampling`. */
   readonly sampling: Partial<Sampling>
-  /** An integer in [0, 2^53). Requests with one seed draw the same numbers, so give each its own. */
-  readonly seed: number
+  /**
+   * An integer in [0, 2^53). Requests with one seed draw the same numbers, so give each its own; or one for each sample, which then draws as
+   * the only sample of a request with that seed.
+   */
+  readonly seed: number | readonly number[]
   readonly maxTokens: number
   /** What ends an answer: these tokens, and these strings, even where they span tokens. */
   readonly stop: { readonly ids: readonly number[]; readonly strings: readonly string[] }
@@ -123,7 +126,10 @@ function checked(model: Model, request: Request, index: number, { text }: Genera
   for (const [name, value] of Object.entries({ samples, maxTokens })) {
     if (!Number.isSafeInteger(value) || value < 1) throw new ArgumentError(`${name} is ${value}; it must be an integer from 1 up`)
   }
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new ArgumentError(`seed is ${seed}; it must be an integer from 0 to 2^53 − 1`)
+  for (const one of typeof seed === 'number' ? [seed] : seed) {
+    if (!Number.isSafeInteger(one) || one < 0) throw new ArgumentError(`seed is ${one}; it must be an integer from 0 to 2^53 − 1`)
+  }
+  if (typeof seed !== 'number' && seed.length !== samples) throw new ArgumentError(`there are ${seed.length} seeds for ${samples} samples`)
   if (ids.length === 0) throw new ArgumentError('the prompt has no tokens')
   for (const id of [...ids, ...stop.ids]) {
     if (!(Number.isSafeInteger(id) && id >= 0 && id < vocabulary)) throw new ArgumentError(`token ${id}; this model knows 0 to ${vocabulary - 1}`)

@@ -38,7 +38,8 @@ export interface DoneEvent extends Place {
 export interface SamplePlan {
   readonly request: number
   readonly sampling: Sampling
-  readonly seed: number
+  /** Of all samples, each then with its index; or one for each. */
+  readonly seed: number | readonly number[]
   readonly maxTokens: number
   readonly stopIds: ReadonlySet<number>
   /** The tokens that occur in the prompt. */
@@ -69,7 +70,8 @@ export class Sample<P extends SamplePlan> {
   /** What decides over its next token besides the logits. */
   get nextDraw(): DrawRow {
     const { sampling, seed, promptIds } = this.plan
-    return { sampling, uniform: uniformAt(seed, this.index, this.ids.length), prompt: promptIds, output: this.#counts }
+    const [own, index] = typeof seed === 'number' ? [seed, this.index] : [seed[this.index] as number, 0]
+    return { sampling, uniform: uniformAt(own, index, this.ids.length), prompt: promptIds, output: this.#counts }
   }
 
   /** Takes the token in, and ends if it is the last. */

@@ -66,18 +66,37 @@ export function syncTree(folder: string): void {
   sync(folder)
 }
 
-/** Writes a JSON file so that a reader finds the old one or the new one, whole. */
-export function replaceJson(path: string, value: unknown): void {
+/** Writes a text file, piece by piece, so that a reader finds the old one or the new one, whole. */
+export function replaceText(path: string, pieces: Iterable<string>): void {
   const temporary = temporaryIn(dirname(path))
   storing(path, () => {
     try {
-      writeFileSync(temporary, `${encode(value, 2)}\n`, { flag: 'wx', flush: true })
+      const file = openSync(temporary, 'wx')
+      try {
+        for (const piece of pieces) writeFileSync(file, piece)
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
       renameSync(temporary, path)
     } finally {
       rmSync(temporary, { force: true })
     }
     sync(dirname(path))
   })
+}
+
+/** The same with a value as JSON. */
+export const replaceJson = (path: string, value: unknown): void => replaceText(path, [`${encode(value, 2)}\n`])
+
+/** The same with values as lines of JSON. */
+export function replaceLines(path: string, values: Iterable<unknown>): void {
+  replaceText(
+    path,
+    (function* () {
+      for (const value of values) yield `${encode(value)}\n`
+    })(),
+  )
 }
 
 /** Removes a folder so that no reader finds a part of it under its name. */

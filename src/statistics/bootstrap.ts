@@ -25,18 +25,26 @@ export interface BootstrapOptions {
  * @throws ArgumentError if the statistic is not defined for the units themselves, or not for one in twenty resamples
  */
 export function bootstrap(units: number, statistic: (indices: Uint32Array) => number, options: BootstrapOptions = {}): Interval {
-  const { seed = 0, resamples = 10_000, confidence = defaultConfidence } = options
   if (!Number.isSafeInteger(units) || units < 1) throw new ArgumentError(`units: ${units} given; expected at least 1`)
-  if (!Number.isSafeInteger(resamples) || resamples < 1) throw new ArgumentError(`resamples is ${resamples}; expected an integer from 1 up`)
-  checkConfidence(confidence)
   const indices = Uint32Array.from({ length: units }, (_, i) => i)
   const value = statistic(indices)
   if (!Number.isFinite(value)) throw new ArgumentError(`the statistic of the ${units} units is ${value}; an interval needs a finite one`)
+  const redrawn = (word: () => number): number => {
+    for (let i = 0; i < units; i++) indices[i] = Math.floor((word() / 2 ** 32) * units)
+    return statistic(indices)
+  }
+  return intervalOf(value, units, redrawn, options)
+}
+
+/** The percentile interval of a statistic. @param redrawn the statistic of another resample of the units, drawn with these random words */
+function intervalOf(value: number, units: number, redrawn: (word: () => number) => number, options: BootstrapOptions): Interval {
+  const { seed = 0, resamples = 10_000, confidence = defaultConfidence } = options
+  if (!Number.isSafeInteger(resamples) || resamples < 1) throw new ArgumentError(`resamples is ${resamples}; expected an integer from 1 up`)
+  checkConfidence(confidence)
   const word = randomWords(seed)
   const found: number[] = []
   for (let resample = 0; resample < resamples; resample++) {
-    for (let i = 0; i < units; i++) indices[i] = Math.floor((word() / 2 ** 32) * units)
-    const drawn = statistic(indices)
+    const drawn = redrawn(word)
     if (Number.isFinite(drawn)) found.push(drawn)
   }
   const undefinedShare = 1 - found.length / resamples
@@ -60,18 +68,59 @@ export interface Part {
  * different lengths. Numerator and denominator are drawn together.
  */
 export function bootstrapRatio(parts: readonly Part[], options: BootstrapOptions = {}): Interval {
+  const columns = columnsOf(parts)
+  return bootstrap(parts.length, (indices) => ratioOf(columns, indices), options)
+}
+
+interface Columns {
+  readonly sums: Float64Array
+  readonly counts: Float64Array
+}
+
+function columnsOf(parts: readonly Part[]): Columns {
   const [sums, counts] = [Float64Array.from(parts, ({ sum }) => sum), Float64Array.from(parts, ({ count }) => count)]
   checkNumbers(sums, 'sums')
   checkNumbers(counts, 'counts')
-  const ratio = (indices: Uint32Array): number => {
-    let [sum, count] = [0, 0]
-    for (const index of indices) {
-      sum += sums[index] as number
-      count += counts[index] as number
-    }
-    return sum / count
+  return { sums, counts }
+}
+
+function ratioOf({ sums, counts }: Columns, indices: Uint32Array): number {
+  let [sum, count] = [0, 0]
+  for (const index of indices) {
+    sum += sums[index] as number
+    count += counts[index] as number
   }
-  return bootstrap(parts.length, ratio, options)
+  return sum / count
+}
+
+/** A ratio Σ sum / Σ count that is part of a mean. */
+export interface WeighedRatio {
+  readonly parts: readonly Part[]
+  /** How much it counts, above 0. */
+  readonly weight: number
+}
+
+/**
+ * Bootstrap of the weighted mean of several ratios: a mean over benchmarks. Units are drawn within each ratio, and the ratios are taken to be
+ * fixed: the interval tells how the mean moves with other questions, not with other benchmarks.
+ */
+export function bootstrapMeanOfRatios(ratios: readonly WeighedRatio[], options: BootstrapOptions = {}): Interval {
+  const whole = ratios.reduce((sum, { weight }) => sum + weight, 0)
+  if (!(whole > 0)) throw new ArgumentError(`the weights of ${ratios.length} ratios sum to ${whole}; expected at least 1 ratio, and weights above 0`)
+  const each = ratios.map(({ parts, weight }) => ({
+    columns: columnsOf(parts),
+    indices: Uint32Array.from(parts, (_, i) => i),
+    share: weight / whole,
+  }))
+  const mean = (): number => each.reduce((sum, { columns, indices, share }) => sum + share * ratioOf(columns, indices), 0)
+  const value = mean()
+  if (!Number.isFinite(value)) throw new ArgumentError(`the mean of the ${ratios.length} ratios is ${value}; an interval needs a finite one`)
+  const redrawn = (word: () => number): number => {
+    for (const { indices } of each) for (let i = 0; i < indices.length; i++) indices[i] = Math.floor((word() / 2 ** 32) * indices.length)
+    return mean()
+  }
+  const units = ratios.reduce((sum, { parts }) => sum + parts.length, 0)
+  return intervalOf(value, units, redrawn, options)
 }
 
 /** One prompt under two treatments, with as many samples as there were under each. */
