@@ -53,5 +53,6 @@ test('the tables of docs/benchmarks.md are those of the registry', async () => {
   )
   for (const name of Object.keys(tables)) assert.ok(written.includes(`<!-- ${name} -->`), `docs/benchmarks.md has no table ${name}`)
   if (process.env['UPDATE_DOCS'] === '1') await writeFile(path, fresh)
-  else assert.equal(unpadded(written), unpadded(fresh), 'docs/benchmarks.md is stale: UPDATE_DOCS=1 node --test test/benchmarks/docs.test.ts writes it')
+  else
+    assert.equal(unpadded(written), unpadded(fresh), 'docs/benchmarks.md is stale: UPDATE_DOCS=1 node --test test/benchmarks/docs.test.ts writes it')
 })
