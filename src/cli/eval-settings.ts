@@ -88,9 +88,9 @@ async function servedName(options: ServerOptions, signal: AbortSignal): Promise<
 
 async function remoteEngine(url: string, given: RemoteArguments, decoding: Plan['decoding'], signal: AbortSignal): Promise<Engine> {
   const { timeoutSeconds, groupSamples, echo } = given
-  const options = serverOptions(url, '--api-key-env', given)
+  const plain = serverOptions(url, '--api-key-env', given)
+  const options = { ...plain, timeoutMs: timeoutSeconds === null ? plain.timeoutMs : timeoutSeconds * 1000 }
   const model = await servedName(options, signal)
-  const timeoutMs = timeoutSeconds === null ? options.timeoutMs : timeoutSeconds * 1000
   // Both change which seed an answer is drawn with, or what of the server's text it is.
   const changed = {
     ...(groupSamples !== remoteDefaults.groupSamples && { groupSamples: 'yes' }),
@@ -98,15 +98,33 @@ async function remoteEngine(url: string, given: RemoteArguments, decoding: Plan[
   }
   return {
     model: { name: `${baseOf(url)} ${model}`, identity: model, options: changed },
-    responder: async () => remoteResponder(await openServer({ ...options, model, timeoutMs }, signal), decoding, { groupSamples, echo }),
+    responder: async () => remoteResponder(await openServer({ ...options, model }, signal), decoding, { groupSamples, echo }),
   }
+}
+
+/** @throws ArgumentError for options that would do nothing; null is what was left out */
+function refuse(why: string, options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options)) if (value !== null) throw new ArgumentError(`--${name} ${why}; leave it out`)
 }
 
 /** @throws ArgumentError if no model is named, or its folder holds none; ServerError if a server must be asked and does not answer */
 export async function engineOf({ model, local, remote }: EvalArguments, decoding: Plan['decoding'], signal: AbortSignal): Promise<Engine> {
   if (model === null) throw new ArgumentError('--model is missing: a folder, or the address of a server; see sightline eval --help')
-  if (isAddress(model)) return await remoteEngine(model, remote, decoding, signal)
+  if (isAddress(model)) {
+    refuse('is for a model of this machine, but --model is a server', {
+      ...{ adapter: local.adapter, weights: local.weights, 'max-pixels': local.maxPixels, dtype: local.dtype, rows: local.rows },
+      ...{ threads: local.threads, device: local.device === 'cpu' ? null : local.device },
+    })
+    return await remoteEngine(model, remote, decoding, signal)
+  }
+  refuse('is for a server, but --model is a folder', {
+    ...{ 'model-name': remote.name, 'api-key-env': remote.keyFrom, concurrency: remote.concurrency, timeout: remote.timeoutSeconds },
+    ...{ 'group-samples': remote.groupSamples || null, echo: remote.echo || null },
+  })
   const { adapter, weights, maxPixels, dtype, device, rows } = local
+  for (const [name, value] of Object.entries({ 'max-pixels': maxPixels, rows, threads: local.threads })) {
+    if (value !== null && !(Number.isSafeInteger(value) && value > 0)) throw new ArgumentError(`--${name} ${value}: expected an integer from 1 up`)
+  }
   const folders = { model, ...(adapter !== null && { adapter }), ...(weights !== null && { weights }) }
   const options = { device, ...(dtype !== null && { dtype }), ...(maxPixels !== null && { maxPixels }), ...(rows !== null && { rows }) }
   return {
@@ -124,7 +142,8 @@ export function settingsOf(args: EvalArguments): Pick<Plan, 'prompting' | 'decod
     // Whoever asks for several answers wants to draw them.
     temperature: args.temperature ?? (args.preset === null && samples > 1 ? 1 : preset.temperature),
     topP: args.topP ?? preset.topP,
-    topK: args.topK ?? preset.topK,
+    // 0 is how people and servers write that it is off.
+    topK: args.topK === 0 ? null : (args.topK ?? preset.topK),
     maxTokens: args.maxTokens ?? preset.maxTokens,
   }
   const seed = args.seed ?? preset.seed
@@ -132,9 +151,12 @@ export function settingsOf(args: EvalArguments): Pick<Plan, 'prompting' | 'decod
     ['samples', samples, 1],
     ['max-tokens', decoding.maxTokens, 1],
     ['seed', seed, 0],
+    ['top-k', decoding.topK ?? 0, 0],
   ] as const) {
     if (!(Number.isSafeInteger(value) && value >= least)) throw new ArgumentError(`--${name} ${value}: expected an integer from ${least} up`)
   }
+  if (!(decoding.temperature >= 0)) throw new ArgumentError(`--temperature ${decoding.temperature}: expected 0 (the likeliest token) or more`)
+  if (!(decoding.topP > 0 && decoding.topP <= 1)) throw new ArgumentError(`--top-p ${decoding.topP}: expected above 0 and at most 1 (off)`)
   if (samples > 1 && decoding.temperature === 0) {
     throw new ArgumentError(`--samples ${samples} at temperature 0 would give one answer ${samples} times; give a --temperature, or one sample`)
   }

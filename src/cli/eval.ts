@@ -98,7 +98,10 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
   await using closing = new AsyncDisposableStack()
 
   const opened = async (wanted: readonly Wanted[]): Promise<QuestionSet[]> => {
-    const onRead = (name: string, read: number): void => void (json || output.status?.(`${name} · ${read} questions read`))
+    const onRead = (name: string, read: number): void => {
+      signal.throwIfAborted()
+      if (!json) output.status?.(`${name} · ${read} questions read`)
+    }
     const sets = await openSets(wanted, { hub: hubOptions(say), onRead })
     for (const set of sets) closing.defer(() => set.opened.close())
     for (const { planned, benchmark } of sets) {
@@ -118,23 +121,21 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
     say(`the report is ${join(out, reportFile)}`)
   }
 
-  const moved = args.suites.length === 0 ? [] : wantedBenchmarks(args.suites, args)
   if (action === 'merge') {
     const plan = mergedPlan(out)
-    tell(await mergeShards(out, plan, await opened(plannedBenchmarks(plan, moved))))
+    tell(await mergeShards(out, plan, await opened(plannedBenchmarks(plan, args.suites, args))))
     return 'finished'
   }
   const shard = shardOf(args.shard)
   const folder = shard === null ? out : shardFolder(out, shard)
-  const { plan, engine, sets } = await (action === 'grade-only' ? stored() : asked())
   const { judge: given } = args
-  const judge =
-    given === null
-      ? null
-      : async () => {
-          const server = await openServer(serverOptions(given.url, '--judge-key-env', given), signal)
-          return openJudge(server, { cache: join(folder, 'judge.jsonl'), requestsPerMinute: given.perMinute })
-        }
+  // A key that is missing is better told before hours of answers.
+  const judgeServer = given === null ? null : serverOptions(given.url, '--judge-key-env', given)
+  const { plan, engine, sets } = await (action === 'grade-only' ? stored() : asked())
+  const judge = judgeServer === null ? null : async () => {
+    const cache = join(folder, 'judge.jsonl')
+    return openJudge(await openServer(judgeServer, signal), { cache, requestsPerMinute: given?.perMinute ?? null })
+  }
   const onProgress = watcher(json, output)
   const { end, scores } = await evaluate(out, plan, sets, { responder: engine?.responder ?? null, judge, signal, onProgress })
   if (end === 'stopped') return end
@@ -146,13 +147,17 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
   async function stored(): Promise<{ plan: Plan; engine: null; sets: QuestionSet[] }> {
     const there = readPlan(folder)
     if (there === null) throw new ArgumentError(`${folder}: holds no evaluation whose answers could be graded`)
-    return { plan: there, engine: null, sets: await opened(plannedBenchmarks(there, moved)) }
+    return { plan: there, engine: null, sets: await opened(plannedBenchmarks(there, args.suites, args)) }
   }
 
   async function asked(): Promise<{ plan: Plan; engine: Engine; sets: QuestionSet[] }> {
     const settings = settingsOf(args)
     const wanted = wantedBenchmarks(args.suites, args)
     const engine = await engineOf(args, settings.decoding, signal)
+    const there = readPlan(folder)?.model
+    if (there !== undefined && there.identity === engine.model.identity && there.name !== engine.model.name) {
+      say(`what is there was answered by ${there.name}, which is taken to be the same model as ${engine.model.name}`)
+    }
     const sets = await opened(wanted)
     const benchmarks = sets.map(({ planned }) => planned)
     return { plan: { version: planVersion, sightline: version, model: engine.model, ...settings, benchmarks, shard }, engine, sets }

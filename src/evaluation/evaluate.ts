@@ -3,11 +3,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ArgumentError } from '../errors.ts'
-import { removeTemporaries, replaceJson, replaceLines, replaceText } from '../runs/files.ts'
+import { removeTemporaries, replaceJson, replaceLines, replaceText, storing } from '../runs/files.ts'
 import { type Lock, lock } from '../runs/lock.ts'
 import { gradeAnswers } from './grading.ts'
 import type { Judge } from './judge.ts'
-import { checkQuestions, type Plan, settlePlan, shardFolder } from './plan.ts'
+import { checkQuestions, holdsPlan, type Plan, settlePlan, shardFolder } from './plan.ts'
 import { itemsOf, type QuestionSet, requestsOf } from './questions.ts'
 import { evaluationReport } from './report.ts'
 import type { Responder } from './responder.ts'
@@ -41,7 +41,7 @@ export const folderOf = (out: string, { shard }: Plan): string => (shard === nul
 
 /** Takes a folder for this process, made if need be. @throws ArgumentError if another one writes it */
 export function hold(folder: string): Lock {
-  mkdirSync(folder, { recursive: true })
+  storing(folder, () => mkdirSync(folder, { recursive: true }))
   const held = lock(folder)
   removeTemporaries(folder)
   return held
@@ -64,6 +64,8 @@ export async function evaluate(
     plan,
     sets.map(({ planned }) => planned),
   )
+  // What a shard finds is to be joined there; that this cannot be is better told now than in the end.
+  if (plan.shard !== null) holdsPlan(out, { ...plan, shard: null })
   using _held = hold(folder)
   settlePlan(folder, plan)
   await using closing = new AsyncDisposableStack()
@@ -111,6 +113,8 @@ async function answered(
   const tell = (): void => onProgress({ benchmark: name, stage: 'answers', done: store.done, total, before })
   tell()
   if (before < total) {
+    // Loading a model takes long; whoever asked to stop while questions were read need not wait for it.
+    signal.throwIfAborted()
     const responder = await open()
     const requests = requestsOf(set, { prompting, seed, missing: store.missing })
     await responder.answer(requests, signal, ({ key, ...answer }) => {

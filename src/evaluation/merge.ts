@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ArgumentError } from '../errors.ts'
 import { conclude, hold } from './evaluate.ts'
-import { checkQuestions, differences, type Plan, readPlan, settlePlan, shardFolder } from './plan.ts'
+import { checkQuestions, differences, holdsPlan, type Plan, readPlan, settlePlan, shardFolder } from './plan.ts'
 import { itemsOf, type QuestionSet } from './questions.ts'
 import { files, readAnswers, readVerdicts, writeMerged } from './store.ts'
 import type { EvaluationScores } from './suite-scores.ts'
@@ -51,6 +51,8 @@ export async function mergeShards(out: string, plan: Plan, sets: readonly Questi
     sets.map(({ planned }) => planned),
   )
   using _held = hold(out)
+  // Before anything of another evaluation is written over; the plan itself comes last, since with it the folder counts as one evaluation.
+  holdsPlan(out, plan)
   const of = divisionOf(out)
   const finished = sets.map((set) => {
     const parts = Array.from({ length: of }, (_, i) => {

@@ -31,7 +31,22 @@ export function wantedBenchmarks(named: readonly string[], options: { readonly d
   const { data, limit } = options
   if (named.length === 0) throw new ArgumentError('no --suite is given; name benchmarks or suites, such as --suite prior-world')
   if (limit !== null && !(Number.isSafeInteger(limit) && limit > 0)) throw new ArgumentError(`--limit ${limit}: expected an integer from 1 up`)
+  checkData(data)
+  return Array.from(namedSources(named), ([name, source]) => wantedOf(benchmarkNamed(name), source ?? localCopy(data, name), limit))
+}
+
+function checkData(data: string | null): void {
   if (data !== null && !existsSync(data)) throw new ArgumentError(`--data ${data}: there is no such folder`)
+}
+
+/** The folder of a benchmark in that of local copies; null where there is none. */
+function localCopy(data: string | null, name: string): string | null {
+  const local = data === null ? null : join(data, name)
+  return local !== null && existsSync(local) ? local : null
+}
+
+/** The benchmarks that are named, each with its source; null where none is. */
+function namedSources(named: readonly string[]): ReadonlyMap<string, string | null> {
   const given = new Map<string, string | null>()
   for (const each of named) {
     const cut = each.indexOf('=')
@@ -45,18 +60,29 @@ export function wantedBenchmarks(named: readonly string[], options: { readonly d
       given.set(benchmark.name, source ?? known ?? null)
     }
   }
-  return Array.from(given, ([name, source]) => {
-    const local = data === null ? null : join(data, name)
-    return wantedOf(benchmarkNamed(name), source ?? (local !== null && existsSync(local) ? local : null), limit)
-  })
+  return given
 }
 
-/** The benchmarks of a plan. @param moved sources that take the place of the plan's, as `wantedBenchmarks` reads them */
-export function plannedBenchmarks({ benchmarks }: Plan, moved: readonly Wanted[]): Wanted[] {
-  const elsewhere = new Map(moved.map((each) => [each.benchmark.name, each.source]))
-  return benchmarks.map(({ name, source, drawn, limit }) => ({
-    ...{ benchmark: benchmarkNamed(name), source: elsewhere.get(name) ?? source, drawn, limit },
-  }))
+/**
+ * The benchmarks of a plan, wherever they lie now.
+ * @param named with a source: where this one lies; a name alone leaves it where the plan says. Those that are not named stay too
+ * @param options.data folder of local copies, of benchmarks for which no source is named
+ * @throws ArgumentError for names of no benchmark of the plan
+ */
+export function plannedBenchmarks({ benchmarks }: Plan, named: readonly string[], { data }: { readonly data: string | null }): Wanted[] {
+  const given = namedSources(named)
+  checkData(data)
+  const other = [...given.keys()].filter((name) => !benchmarks.some((each) => each.name === name))
+  if (other.length > 0) {
+    const there = benchmarks.map(({ name }) => name).join(', ')
+    throw new ArgumentError(`--suite ${other.join(', ')}: no part of this evaluation, which is of ${there}; all of these are graded together`)
+  }
+  return benchmarks.map(({ name, source, drawn, limit }) => {
+    const benchmark = benchmarkNamed(name)
+    const moved = given.get(name) ?? null
+    if (moved !== null) return wantedOf(benchmark, moved, drawn?.count ?? limit)
+    return { benchmark, source: (drawn === null ? localCopy(data, name) : null) ?? source, drawn, limit }
+  })
 }
 
 export interface OpenSetsOptions {

@@ -99,11 +99,15 @@ export const readPlan = (folder: string): Plan | null => readVersionedIfThere(jo
  * @throws ArgumentError that names what differs, if another one is there
  */
 export function settlePlan(folder: string, plan: Plan): boolean {
+  const found = holdsPlan(folder, plan)
+  if (!found) replaceJson(join(folder, planFile), plan)
+  return found
+}
+
+/** Whether a folder holds a plan; false where it holds none. @throws ArgumentError that names what differs, if it holds another one */
+export function holdsPlan(folder: string, plan: Plan): boolean {
   const there = readPlan(folder)
-  if (there === null) {
-    replaceJson(join(folder, planFile), plan)
-    return false
-  }
+  if (there === null) return false
   const lines = differences(there, plan)
   if (lines.length === 0) return true
   throw new ArgumentError(

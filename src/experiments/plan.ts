@@ -209,7 +209,8 @@ function armJobs(plan: ExperimentPlan, files: ExperimentFiles, recipe: RecipeNam
       const run = files.run(recipe, seed, arm.name)
       const id = `${home} ${arm.name}`
       const points = curves && curve.arms.includes(arm.name) ? curve.at : []
-      const kept = points.length > 0 ? [`checkpoints.every=${points[0]}`, `checkpoints.keep=${points.length + 1}`] : []
+      // All: a run that was stopped and went on has more of them than points and end.
+      const kept = points.length > 0 ? [`checkpoints.every=${points[0]}`, `checkpoints.keep=${steps}`] : []
       const train = trainJob(
         `train ${id}`,
         drawn.map((job) => job.id),

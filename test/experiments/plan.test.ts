@@ -144,7 +144,7 @@ test('the jobs of a small plan, one by one', () => {
   for (const expected of [
     `model.path=${JSON.stringify(files.base('tempted', 2))}`,
     `teacher.path=${files.base('sibling', 1, 'teacher')}`,
-    ...['run.seed=2', 'optimisation.steps=6', 'optimisation.batch=2', 'checkpoints.every=2', 'checkpoints.keep=3'],
+    ...['run.seed=2', 'optimisation.steps=6', 'optimisation.batch=2', 'checkpoints.every=2', 'checkpoints.keep=6'],
   ]) {
     assert.ok(said.includes(expected), expected)
   }
