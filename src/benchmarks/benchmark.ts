@@ -30,7 +30,7 @@ export interface Measure {
   readonly label: string
   /**
    * The units that it is a mean over, each a value from 0 to 1: mostly questions, but also pairs and groups of them. Given one answer to every
-   * question (those of one sample). A unit whose questions are not all there (`limit`, shards) is left out.
+   * question (those of one sample). A unit whose questions are not all there (`limit`) is left out where it can be told how many it has.
    */
   readonly units: (graded: readonly Graded[]) => readonly Unit[]
 }

@@ -6,9 +6,9 @@ import type { Benchmark } from './benchmark.ts'
 import { accuracy } from './measures.ts'
 import { choice, expected, list, neededImages, optionalText, text } from './rows.ts'
 
-/** One letter, or several of which none may be missing. */
+/** One letter, or several of which none may be missing, as `A, C` or `AC`. */
 function letters(answer: string): Expected {
-  const parts = answer.toUpperCase().split(/[\s,]+/)
+  const parts = /^[a-j]{2,}$/i.test(answer) ? [...answer.toUpperCase()] : answer.toUpperCase().split(/[\s,;]+/)
   if (!parts.every((part) => /^[A-J]$/.test(part))) return expected('text', answer)
   return parts.length > 1 ? expected('set', parts.join(', ')) : choice(answer, [])
 }

@@ -20,7 +20,7 @@ function freeAnswer(cells: Cells): Expected {
 
 /** The data has the text of the right option. */
 function chosen(answer: string, options: readonly string[]): Expected {
-  const index = options.indexOf(answer)
+  const index = options.findIndex((option) => option.trim() === answer)
   if (index === -1) throw new FileFormatError(`the answer ${JSON.stringify(answer)} is none of the choices`)
   return choice(letterOf(index), options)
 }

@@ -72,7 +72,10 @@ async function placesOf(benchmark: Benchmark, source: string, hub: HubOptions | 
   if (benchmark.source.hub !== null) {
     const wanted = readHubName(benchmark.source.hub)
     const ofSplit = names.filter((name) => name.endsWith('.parquet') && belongsTo(name.replaceAll('\\', '/'), wanted))
-    if (ofSplit.length > 0) return ofSplit.map(place)
+    // Parts of a split, such as test_2d.parquet beside a test_2d.jsonl without pictures.
+    const ofParts = names.filter((name) => name.endsWith('.parquet') && basename(name).startsWith(`${wanted.split}_`))
+    const chosen = ofSplit.length > 0 ? ofSplit : ofParts
+    if (chosen.length > 0) return chosen.map(place)
   }
   const json = names.filter((name) => basename(name) === jsonFile)
   const others = names.some((name) => /\.(?:parquet|jsonl)$/.test(name))

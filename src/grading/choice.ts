@@ -5,6 +5,7 @@ import { compareMath } from './math.ts'
 import { numberWord } from './numbers.ts'
 import { plain, wordsOf } from './plain.ts'
 import type { Expected } from './verdict.ts'
+import { opening, retraction } from './yes-no.ts'
 
 const exactly = { relative: 0, absolute: 0 }
 
@@ -46,7 +47,11 @@ function lettersIn(text: string): readonly number[] | null {
   return [...new Set(letters.map(indexOf))]
 }
 
-function namedBy(text: string, options: readonly string[]): Named {
+/** Another option that is denied behind the answer. */
+const denial = /(?:, (?:and )?not| rather than| instead of) (?:option |choice )?\(?[A-J]\)?\W*$/
+
+function namedBy(answer: string, options: readonly string[]): Named {
+  const text = answer.replace(denial, '')
   const before = letterThenText.exec(text)
   // "A. cat" is never a text with its article.
   const byText = before === null ? withText(text, options) : literally(text, options)
@@ -65,6 +70,8 @@ function namedBy(text: string, options: readonly string[]): Named {
   const texts = withText(rest, options)
   if (texts.length > 0 && !texts.includes(indexOf(letter))) return 'a letter and the text of another option'
   if (after !== null && before === null && texts.length === 0) return 'a text with a letter behind it'
+  if (texts.length === 0 && retraction.test(`, ${rest}`)) return 'a letter that is taken back'
+  if (/^(?:because|since)\b/i.test(rest)) return [indexOf(letter)]
   // Options without texts cannot contradict; a remark that names a second option can.
   if (/\b(?:option|or|not)\s+\(?[A-J]\b|\([A-J]\)|(?<![\w'])[A-J][.)]\s/.test(rest)) return 'several letters'
   if (/^(?:is|was|seems|looks)?\s*(?:not|wrong|incorrect|false|impossible)\b/i.test(rest)) return 'a letter that is denied'
@@ -74,6 +81,7 @@ function namedBy(text: string, options: readonly string[]): Named {
 /** `B red`, where B is red. */
 function bareLetterAndText(text: string, options: readonly string[]): Named {
   const [, letter = '', rest = ''] = /^([a-z])\s+(.+)$/i.exec(text) ?? []
+  if (/^[A-J] (?:because|since)\b/.test(text)) return [indexOf(letter)]
   if (rest !== '' && withText(rest, options).includes(indexOf(letter))) return [indexOf(letter)]
   return textNames(text, options)
 }
@@ -81,6 +89,9 @@ function bareLetterAndText(text: string, options: readonly string[]): Named {
 function textNames(text: string, options: readonly string[]): Named {
   const found = withText(text, options)
   if (found.length === 1) return found
+  const said = found.length === 0 && !/\b[A-J]\b/.test(text.slice(1)) ? opening(text) : null
+  const answers = options.flatMap((option, i) => (said !== null && opening(option) === said && /^\s*\p{L}+\W*$/u.test(option) ? [i] : []))
+  if (answers.length === 1) return answers
   if (found.length > 1) return 'a text of two options'
   return options.length === 0 ? 'a text where only letters are known' : 'a text of no option'
 }

@@ -4,7 +4,7 @@ import { finalAnswer } from '../data/answers.ts'
 import { rowsAndColumns } from './lists.ts'
 import { aloneIn, lastSentence, sentenceEnd, tail } from './unmarked.ts'
 import type { AnswerKind } from './verdict.ts'
-import { hesitation, opening } from './yes-no.ts'
+import { hesitation, opening, retraction } from './yes-no.ts'
 
 /** An answer that was found, and by which mark. Where `sure` is false the mark may mean something else: what cannot be compared is not the answer. */
 export interface Candidate {
@@ -29,7 +29,11 @@ const mostBoxes = 20
 export function extract(response: string, kind: AnswerKind): Extraction {
   const said = spoken(response)
   if (said === null) return { candidates: [], missing: 'ends within its thought' }
-  const text = said.trim()
+  // A box whose backslash was lost, or was read as an escape.
+  const text = said
+    .trim()
+    .replaceAll('\boxed{', '\\boxed{')
+    .replace(/(?<![\\\w])boxed\{/g, '\\boxed{')
   if (text === '') return { candidates: [], missing: response.trim() === '' ? 'empty' : 'nothing after its thought' }
   if (unfinished(text)) return { candidates: [], missing: 'ends within its marked answer' }
   const marked = (kind === 'set' ? boxesOfALine(text) : null) ?? finalAnswer(text)
@@ -106,34 +110,34 @@ function leadingOption(text: string): string | null {
   return rest.some((line) => optionLine.test(line)) || hesitation.test(text) ? null : first
 }
 
-const verb = '(?:is|are|would be|should be|must be|will be|was|=|[:：])'
+const verb = '(?:is|are|would be|should be|must be|will be|was|=|[:：是]|[-–—](?=[ \\t]+\\(?[A-J]\\)?\\W*$))'
 const statement = new RegExp(
-  `\\b(?:answers?|option|choice)\\b(?: (?:to|for) (?:the|this|your) question| (?:choice|option|letter))?\\*{0,2}[ \\t]{0,4}${verb}[ \\t]{0,4}\\*{0,2}[ \\t]{0,4}[:：]?\\*{0,2}|^#{1,6} {0,3}(?:the )?(?:final )?answer\\b[:：]?\\*{0,2}$|^#### `,
+  `(?:(?<!\\b(?:each|every|any|which|wrong|incorrect|previous)\\s)\\b(?:answers?|ans|option|choice)\\b|答案)(?: (?:to|for) (?:the|this|your) question| (?:choice|option|letter))?\\*{0,2}[ \\t]{0,4}${verb}[ \\t]{0,4}\\*{0,2}[ \\t]{0,4}[:：]?\\*{0,2}|^#{1,6} {0,3}(?:the )?(?:final )?answer\\b[:：]?\\*{0,2}$|^#### `,
   'gim',
 )
 /** Before a statement: it says what would be, not what is. */
 const supposed = /\b(?:if|whether|suppose|assume|assuming|unless|not sure)\b[^.\n]{0,40}$/i
 
-/** What the last "the answer is …" says. */
+/** What the last "the answer is …" says; null if it is taken back behind it. */
 function phrase(text: string): string | null {
-  let last: string | null = null
+  let [last, from]: [string | null, number] = [null, 0]
   for (const match of text.matchAll(statement)) {
     const end = match.index + match[0].length
     if (supposed.test(text.slice(Math.max(0, match.index - 60), match.index))) continue
     const said = firstLine(text.slice(end, end + tail))
-    if (said !== null) last = said
+    if (said !== null) [last, from] = [said, end]
   }
-  return last
+  return retraction.test(text.slice(from, from + tail)) ? null : last
 }
 
 /** What may stand between "the answer is" and the answer. */
-const sayingSo = /^(?:(?:most )?likely|probably|clearly|simply|definitely|indeed)\s+|^(?:that )?(?:it is|it's|this is)\s+/i
+const sayingSo = /^(?:(?:most )?likely|probably|clearly|simply|definitely|indeed|actually)\s+|^(?:that )?(?:it is|it's|this is)\s+/i
 
 /** The first line with words in it, up to the end of its sentence or a reason; displayed formulas begin on a line of their own. */
 function firstLine(text: string): string | null {
   const line = text.split('\n').find((each) => /[\p{L}\p{N}]/u.test(each))
   if (line === undefined) return null
-  const sentence = line.slice(0, sentenceEnd(line)).replace(/,? (?:because|since|so that|which means)\b.*$/i, '')
+  const sentence = line.slice(0, sentenceEnd(line)).replace(/,? \(?(?:because|since|so that|which means)\b.*$/i, '')
   const answer = sentence.trim().replace(/\*\*$/, '').replace(sayingSo, '').trim()
   return answer === '' ? null : answer
 }

@@ -37,11 +37,20 @@ function numberIn(text: string): string | null {
   return word === undefined || word.length !== text.length ? null : String(wordValue(word))
 }
 
+/** `(rows, columns) = (5, 6)`: both names before both values. */
+const pairOfLabels = /^\(?\s*(rows?|col(?:umn)?s?)\s*(?:,|and)\s*(rows?|col(?:umn)?s?)\s*\)?\s*[=:]\s*(.+)$/i
+
 /** Elements in order; null if the text is no tuple. */
 function tupleIn(answer: string): readonly string[] | null {
   const text = plain(rowsAndColumns(answer) ?? answer)
+    .replace(/^between\s+/i, '')
     .replace(/\\(?:lparen|langle)/g, '(')
     .replace(/\\(?:rparen|rangle)/g, ')')
+  const [, first = '', second = '', values = ''] = pairOfLabels.exec(text) ?? []
+  if (values !== '') {
+    const pair = label(first) === label(second) ? null : tupleIn(values)
+    return pair?.length !== 2 ? null : label(first) === 'row' ? pair : [...pair].reverse()
+  }
   const inside = (enclosed(text)?.inside ?? text).replace(/[,;]\s*$/, '')
   const braced = inside.match(/\{[^{}]+\}/g)
   const items =
@@ -83,9 +92,18 @@ function setIn(answer: string): readonly string[] | null {
   })
 }
 
+/** Letters of options beside each other, as in `AC`, `A. C.` and "both A and C are correct", as a list. */
+function lettersApart(answer: string): string {
+  const text = plain(answer)
+    .replace(/^(?:both|options?|choices?|letters?)\s+/i, '')
+    .replace(/\s+are\s+(?:both\s+)?(?:correct|right|true)$/i, '')
+  return /^[A-J](?:[.)]?\s*[A-J])*[.)]?$/.test(text) ? [...text.replace(/[^A-J]/g, '')].join(', ') : text
+}
+
 /** The same elements in any order, however often each is named. */
 export function compareSet(given: string, expected: string, tolerance: Expected['tolerance']): Comparison {
-  const [a, b] = [setIn(given), setIn(expected)]
+  const options = /^[A-J](?:, [A-J])*$/.test(expected)
+  const [a, b] = [setIn(options ? lettersApart(given) : given), setIn(expected)]
   if (a === null || b === null) return undecided('elements with several names')
   if (a.length === 0 || b.length === 0) return a.length === b.length ? undecided('no elements') : wrong('no elements')
   return matched(a, b, (x, y) => compareMath(x, y, tolerance), 'same elements')

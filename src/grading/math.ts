@@ -19,8 +19,11 @@ export function compareMath(given: string, expected: string, tolerance: Toleranc
   if (literal !== null) return literal
   if (depth > deepest) return undecided('nested too deeply')
   // What is about a value is not the value, unless values about it are allowed.
-  if (given.includes('\\approx') && !expected.includes('\\approx') && tolerance.relative + tolerance.absolute === 0)
-    return undecided('an approximation')
+  if (given.includes('\\approx') && !expected.includes('\\approx') && tolerance.relative + tolerance.absolute === 0) {
+    const [exact = ''] = given.split('\\approx')
+    const compared = isName(exact.trim()) ? null : compareMath(exact.trim(), expected, tolerance, depth + 1)
+    return compared?.outcome === 'right' ? compared : undecided('an approximation')
+  }
   const [a, b] = [readQuantity(given), readQuantity(expected)]
   if (a !== null && b !== null && !(given.includes('=') && expected.includes('=')) && !algebra.test(given) && !algebra.test(expected))
     return compareQuantities(a, b, tolerance)

@@ -43,6 +43,7 @@ const forms: readonly (readonly [RegExp, (groups: readonly string[]) => Ratio | 
   [new RegExp(`^(${decimal})e([+-]?\\d{1,3})(?![a-z0-9])`, 'i'), ([a = '', e = '']) => ratioIn(`${bare(a)}e${e}`)],
   [/^(\d+) ?\\frac ?\{ ?(\d+) ?\} ?\{ ?(\d+) ?\}/, ([whole = '', a = '', b = '']) => mixed(whole, a, b)],
   [/^(\d+) ?\\frac ?(\d)(\d)/, ([whole = '', a = '', b = '']) => mixed(whole, a, b)],
+  [/^half a dozen\b/i, () => ratioIn('6')],
   [/^(\d+) and a half\b/i, ([whole = '']) => mixed(whole, '1', '2')],
   [/^(\d+)(?: | ?- ?| and )(\d+) ?\/ ?(\d+)(?![\d/])/, ([whole = '', a = '', b = '']) => mixed(whole, a, b)],
   [new RegExp(`^\\\\frac ?\\{ ?(-?(?:${decimal})) ?\\} ?\\{ ?(${decimal}) ?\\}`), ([a = '', b = '']) => ratioIn(`${bare(a)}/${bare(b)}`)],
@@ -60,14 +61,14 @@ function mixed(whole: string, above: string, below: string): Ratio | null {
 }
 
 const courtesies =
-  /^(?:(?:about|approximately|approx\.?|around|roughly|exactly|only|just|precisely|~|\\sim|\\approx|≈|a total of|there (?:is|are)|it is|it's|total(?: of|:)?)\s*)+/i
+  /^(?:(?:about|approximately|approx\.?|around|roughly|exactly|only|just|precisely|~|\\sim|\\approx|≈|a total of|there (?:is|are)|it is|it's|the year|total(?: of|:)?)\s*)+/i
 
 /** The number that a text (in plain spelling) is, with its unit; null if it is none, or says more than a number. */
 export function readQuantity(text: string): Quantity | null {
   if (text.length > longest) return null
   const named = afterEquals(text.replace(/^\{(.*)\}$/, '$1').trim()).replace(/^(?:minus|negative)\s+/i, '-')
   const polite = named.replace(courtesies, '')
-  const [, before = '', sign = '', after = '', gap = ''] = /^([-+]?) ?((?:us)?\$|[€£¥₹])?( ?[-+])?( ?)/i.exec(polite) ?? []
+  const [, before = '', sign = '', after = '', gap = ''] = /^([-+]?) ?((?:us)?\$|[€£¥₹]|(?:usd|eur|gbp)(?= ?\d))?( ?[-+])?( ?)/i.exec(polite) ?? []
   const start = before.length + sign.length + after.length + gap.length
   const spaces = /^([-+]?) ?/.exec(polite)?.[0].length ?? 0
   const body = polite.slice(Math.max(start, spaces + sign.length + after.length + gap.length)).trimStart()
@@ -100,7 +101,10 @@ function readNumber(text: string): { readonly ratio: Ratio; readonly places: num
   }
   const word = leadingWord.exec(text)?.[0]
   if (word === undefined) return null
-  return { ...scaled({ above: BigInt(wordValue(word)), below: 1n }, text.slice(word.length)), places: null }
+  const rest = text.slice(word.length)
+  const half = /^ and a half\b/i.exec(rest)?.[0] ?? ''
+  const ratio = half === '' ? { above: BigInt(wordValue(word)), below: 1n } : { above: BigInt(2 * wordValue(word) + 1), below: 2n }
+  return { ...scaled(ratio, rest.slice(half.length)), places: null }
 }
 
 function places(number: string): number | null {

@@ -7,6 +7,7 @@ const fullWidth = 0xfee0
 
 const signs: readonly (readonly [RegExp, string])[] = [
   [/[−–‒]/g, '-'],
+  [/。\s*$/g, ''],
   // Rows of matrices end in two backslashes, of which the second would be taken for a space's.
   [/\\\\/g, '\\cr '],
   // Math mode within a text.
@@ -38,6 +39,7 @@ const signs: readonly (readonly [RegExp, string])[] = [
   [/\\(?:lbrace)(?![a-z])/g, '\\{'],
   [/\\(?:rbrace)(?![a-z])/g, '\\}'],
   [/\\neq?(?![a-z])/g, '≠'],
+  [/_\{\s*(\w)\s*\}/g, '_$1'],
 ]
 
 const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹'
@@ -52,7 +54,12 @@ export function plain(answer: string): string {
 
 /** Words in lower case without articles and punctuation. Signs between digits stay, so that 3.5 and 1:2 are words. */
 export function wordsOf(text: string): readonly string[] {
-  const lower = text.normalize('NFKC').toLowerCase().replaceAll('’', "'")
+  const lower = text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll('’', "'")
+    .replace(/(?<![\p{L}\p{N}])\p{L}(?:\.\p{L})+(?![\p{L}\p{N}])/gu, (initials) => initials.replaceAll('.', ''))
+    .replace(/\bgrey/g, 'gray')
   const words = lower.match(/\d+(?:[.,:/]\d+)*|[\p{L}\p{M}\p{N}]+(?:'[\p{L}]+)?|[%$€£°+=<>*#@&-](?=\s|$|\d)/gu) ?? []
   const content = words.filter((word) => !['a', 'an', 'the'].includes(word))
   // A text of articles alone is a letter or a word about words.

@@ -89,7 +89,8 @@ const remark =
 
 /** The unit that follows a number; null if what follows is more than a unit. */
 export function readUnit(text: string): Unit | null {
-  if (/^(?:st|nd|rd|th)\b/i.test(text)) return null
+  // Right behind a number a capital M is a million as well as a metre.
+  if (/^(?:st|nd|rd|th)\b/i.test(text) || /^M(?![a-z])/.test(text)) return null
   const remarked = changing.test(text) ? text : text.replace(/\((?:[a-z -]+|\d+)\)$|^ ?\([a-z -]+\)/i, ' ')
   const spelled = remarked
     .replace(/\\(?:text|mathrm|mbox)|[{}]|\\(?![a-z])/g, ' ')

@@ -48,20 +48,41 @@ const statingNumber =
 const statingChoice =
   /\b(?:answer|option|choice|choose|select|pick|correct|hence|therefore|so|thus|correspond\w*|match\w*|fits?|go with|leaves|best|is|are|be)\b|^\W*[A-J]\b/i
 
+/** Names of a pair's parts, in an order that is not the usual one. */
+const columnsFirst = /\bcol(?:umn)?s?\b[^\d(]*\brows?\b[^\d(]*\(|\by\s*,\s*x\b/i
+
+/** The only quoted or bold words of a sentence, behind "is". */
+const quotedEnd = /\b(?:is|was)\s*:?\s*(?:\*\*|["“'‘`])+([\p{L}\p{N}][^"”'’`*]{0,40}?)(?:\*\*|["”'’`])+\W*$/iu
+
 /** The answer of a sentence that has exactly one thing of its kind in it; null where there is none, several, or one that is only mentioned. */
 export function aloneIn(marked: string, kind: AnswerKind): string | null {
+  if (kind === 'text') return deniedNumber.test(marked) ? null : (quotedEnd.exec(marked)?.[1] ?? null)
   const sentence = kind === 'choice' ? marked : marked.replaceAll('**', '')
   if (kind === 'number') return onlyNumber(sentence)
   if (kind === 'choice') return onlyOption(sentence)
+  if (kind === 'math') return onlyFormula(sentence)
   if (kind === 'tuple') {
     const points = sentence.match(/\([^()]{1,60},[^()]{1,60}\)/g) ?? []
-    return points.length === 1 && !deniedNumber.test(sentence) ? (points[0] ?? null) : null
+    return points.length === 1 && !deniedNumber.test(sentence) && !columnsFirst.test(sentence) ? (points[0] ?? null) : null
   }
   if (kind !== 'yesNo') return null
   const opens = opening(sentence.replace(/^\W+/, ''))
   const answers = opens === null && !deniedYesNo.test(sentence) ? standingAnswers(sentence) : []
   if (opens === null && answers.length !== 1) return null
   return (opens ?? answers[0]) ? 'yes' : 'no'
+}
+
+const deniedFormula =
+  /\b(?:not|cannot|neither|nor|or|and|either|between|than|least|most|if|unless|maybe|perhaps|might|another|each|per|for|when|where|about|approximately|roughly)\b|n't\b/i
+
+/** The only formula of a sentence, stated as what something is, with what follows up to the end of the clause, which may be a unit. */
+function onlyFormula(sentence: string): string | null {
+  const formulas = [...sentence.matchAll(/\$([^$]+)\$/g)]
+  const [only] = formulas
+  if (only === undefined || formulas.length > 1) return null
+  const [before, after] = [sentence.slice(0, only.index), sentence.slice(only.index + only[0].length)]
+  if (deniedFormula.test(before + after) || /\d/.test(before + after) || !/\b(?:is|are|equals?|equal to)\s*$/i.test(before)) return null
+  return (only[1] ?? '').split('=').at(-1)?.trim() + (/^[^,;:.!?]*/.exec(after)?.[0] ?? '')
 }
 
 function onlyNumber(sentence: string): string | null {
@@ -77,7 +98,12 @@ function onlyNumber(sentence: string): string | null {
   return only[0].trimEnd() + (/^[^,;:.!?]*/.exec(sentence.slice(only.index + only[0].trimEnd().length))?.[0] ?? '')
 }
 
-function onlyOption(sentence: string): string | null {
+/** Its last clause, where that draws a conclusion. */
+const conclusion = /[,;:—]\s*((?:so|hence|thus|therefore)\b[^,;]*)$/i
+const supposed = /\b(?:if|maybe|perhaps|might)\b/i
+
+function onlyOption(whole: string): string | null {
+  const sentence = supposed.test(whole) ? whole : (conclusion.exec(whole)?.[1] ?? whole)
   const letters = [...sentence.matchAll(optionForms)].map(
     (groups) =>
       groups
@@ -86,7 +112,8 @@ function onlyOption(sentence: string): string | null {
         ?.toUpperCase() ?? '',
   )
   const [only] = letters
-  if (only === undefined || new Set(letters).size > 1 || deniedChoice.test(sentence) || !statingChoice.test(sentence)) return null
+  if (only === undefined || new Set(letters).size > 1 || /^\W*no\b[,.]/i.test(whole) || deniedChoice.test(sentence) || !statingChoice.test(sentence))
+    return null
   // A letter that leads the sentence may have an option's text behind it.
   return /^\W{0,4}[a-j]\b[*.):]/i.test(sentence) ? sentence.replaceAll('**', '') : `(${only})`
 }

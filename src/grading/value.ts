@@ -84,6 +84,7 @@ export function compareNumber(given: string, expected: string, tolerance: Expect
   if (sameAnswer(given, expected)) return right('same text')
   const [a, b] = [readQuantity(given), readQuantity(expected)]
   if (a !== null && b !== null) return compareQuantities(a, b, tolerance)
+  if (b?.ratio.above === 0n && /^none$/i.test(given)) return right('none for zero')
   const [x, y] = [a === null ? constantOf(given) : approximate(a.ratio), b === null ? constantOf(expected) : approximate(b.ratio)]
   if (x !== null && y !== null) return compareValue(given, expected, tolerance)
   if (/\d/.test(given) || numberWord.test(given) || countingWord.test(given)) return undecided('more than a number')

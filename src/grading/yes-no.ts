@@ -18,8 +18,18 @@ const standing = /(?:^|[.,;:!?—(*"]\s*|\s-\s|\b(?:is|be|say|answer|therefore|t
 /** What people say before they take something back. */
 export const hesitation = /\b(?:wait|actually|however|hmm|second thought|let me|let's|not sure)\b/i
 
+/** What is said of a statement that was asked about, as a whole sentence. */
+const ofStatement =
+  /^(?:(?:therefore|thus|so|hence|based on (?:the |this )?(?:given )?(?:image|picture|context|common sense|information[\w ]{0,30})),?\s+)?(?:the|this|that) (?:given )?statement is \**(true|false|correct|incorrect)\**(?=[.!]*$|,? (?:because|since)\b)/i
+
+/** At the start of a clause behind a statement: what was said is taken back, or about to be. */
+export const retraction =
+  /[.!?,;:\n—–-]["*\s]*(?:(?:but|no|oh|and),?\s+)?(?:wait|hmm+|actually|on second thoughts?|correction|my mistake|let me (?:recount|re-?count|re-?check|re-?consider|re-?examine|count again|look again|check again))\b/i
+
 /** Yes is true, no is false; null if a text does not open with either, or takes it back. */
 export function opening(text: string): boolean | null {
+  const said = ofStatement.exec(text)?.[1]?.toLowerCase()
+  if (said !== undefined) return affirming.includes(said)
   const word = leading.exec(text)?.[1]?.toLowerCase()
   if (word === undefined) return null
   const answer = affirming.includes(word)

@@ -211,11 +211,12 @@ test('MM-Vet: open answers with parts and alternatives', async () => {
 test('MathVista: options by text, numbers by places', async () => {
   const metadata = { task: 'figure question answering', category: 'general-vqa', context: 'bar chart', grade: 'daily life', source: 'FigureQA' }
   const row = { question: 'How long?', decoded_image: image('chart'), unit: null, precision: null, metadata }
-  const [chosen, whole, places, listed] = await readLines('mathvista', [
+  const [chosen, whole, places, listed, spaced] = await readLines('mathvista', [
     { ...row, pid: '1', choices: ['1 m', '2 m'], answer: '2 m', question_type: 'multi_choice', answer_type: 'text' },
     { ...row, pid: '2', choices: null, unit: 'cm', answer: '14', question_type: 'free_form', answer_type: 'integer' },
     { ...row, pid: '3', choices: null, precision: 1, answer: '1.2', question_type: 'free_form', answer_type: 'float' },
     { ...row, pid: '4', choices: null, answer: '[1, 2]', question_type: 'free_form', answer_type: 'list' },
+    { ...row, pid: '5', choices: ['1 m ', ' 2 m'], answer: ' 2 m', question_type: 'multi_choice', answer_type: 'text' },
   ])
   assert.equal(chosen?.problem, 'How long?\nChoices:\n(A) 1 m\n(B) 2 m')
   assert.deepEqual(chosen?.expected, picked('B', ['1 m', '2 m']))
@@ -224,6 +225,7 @@ test('MathVista: options by text, numbers by places', async () => {
   assert.deepEqual(whole?.expected, expected('number', '14'))
   assert.deepEqual(places?.expected, expected('number', '1.2', { tolerance: { relative: 0, absolute: 0.05 } }))
   assert.deepEqual(listed?.expected, expected('tuple', '[1, 2]'))
+  assert.equal(spaced?.expected.answer, 'B')
 })
 
 test('MATH-Vision: options, and answers without', async () => {
@@ -247,12 +249,13 @@ test('LogicVista: one letter, or a set', async () => {
     skill: 'inductive',
     broad_capability: ['patterns', 'ocr'],
   }
-  const [one, several] = await readLines('logicvista', [
+  const [one, several, compact] = await readLines('logicvista', [
     { ...row, id: 'v1_0', answer: 'c' },
     { ...row, id: 'v1_1', answer: 'A, C' },
+    { ...row, id: 'v1_2', answer: 'ac' },
   ])
   assert.deepEqual(one?.expected, picked('C', []))
-  assert.deepEqual(several?.expected, expected('set', 'A, C'))
+  assert.deepEqual([several?.expected, compact?.expected], [expected('set', 'A, C'), expected('set', 'A, C')])
   assert.deepEqual(one?.groups, { skill: 'inductive', capability: 'patterns, ocr' })
   assert.equal(one?.problem, row.question)
 })

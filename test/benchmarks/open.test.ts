@@ -42,6 +42,29 @@ test('a drawn benchmark has the samples of its world, and the same when it was w
   await assert.rejects(read('blind-world', null, { count: 0 }), /count is 0/)
 })
 
+test('parts of a split are read without what lies beside them', async () => {
+  await inFolder(async (folder) => {
+    const row = { task: 'Depth', image: image('room'), choices: ['a', 'b'], answer: '(A)', prompt: 'Which?', source: 'Omni3D' }
+    const columns = {
+      type: 'text',
+      task: 'text',
+      image: 'bytes',
+      choices: 'texts',
+      answer: 'text',
+      prompt: 'text',
+      source: 'text',
+      idx: 'integer',
+    } as const
+    await writeParquet(join(folder, 'test_2d.parquet'), columns, [{ ...row, type: '2D', idx: 0n }])
+    await writeParquet(join(folder, 'test_3d.parquet'), columns, [{ ...row, type: '3D', idx: 0n }])
+    await writeLines(join(folder, 'test_2d.jsonl'), [{ idx: 0, type: '2D', filename: 'img/2D/0.png' }])
+    assert.deepEqual(
+      (await read('cv-bench', folder)).map(({ id }) => id),
+      ['2D-0', '3D-0'],
+    )
+  })
+})
+
 test('questions can be read twice, and are told about', async () => {
   await inFolder(async (folder) => {
     const row = { problem: 'x?', answer: '1', subject: 's', level: 1 }
