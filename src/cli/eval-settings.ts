@@ -68,7 +68,7 @@ function keyOf(name: string | null, option: string): string | null {
 export function serverOptions(url: string, option: string, given: Pick<RemoteArguments, 'name' | 'keyFrom' | 'concurrency'>): ServerOptions {
   return {
     ...serverDefaults,
-    ...{ url, model: given.name, apiKey: keyOf(given.keyFrom, option) },
+    ...{ url: baseOf(url), model: given.name, apiKey: keyOf(given.keyFrom, option) },
     ...(given.concurrency !== null && { concurrency: given.concurrency }),
   }
 }

@@ -56,10 +56,11 @@ const statisticsText = (statistics: Statistics): string =>
     .join('  ')
 
 function summary({ benchmarks, mean, suites }: EvaluationScores): string[] {
-  const rows = benchmarks.flatMap(({ title, questions, measures, form }) => {
+  const rows = benchmarks.flatMap(({ title, questions, measures, form, judged }) => {
     const lines = measures.map(({ label, statistics }) => [`${title}, ${label}`, statisticsText(statistics)] as const)
     const { valid, cut, undecided } = form
-    const about = `of the form ${inPercent(valid)}  cut off ${inPercent(cut)}  undecided ${inPercent(undecided)}`
+    const byJudge = judged === 0 ? '' : `  judged ${judged}`
+    const about = `of the form ${inPercent(valid)}  cut off ${inPercent(cut)}  undecided ${inPercent(undecided)}${byJudge}`
     return [...lines, [counted(questions, 'question'), about] as const]
   })
   const means = mean === null ? [] : [['Mean of these', statisticsText(mean)] as const]
@@ -132,10 +133,13 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
   // A key that is missing is better told before hours of answers.
   const judgeServer = given === null ? null : serverOptions(given.url, '--judge-key-env', given)
   const { plan, engine, sets } = await (action === 'grade-only' ? stored() : asked())
-  const judge = judgeServer === null ? null : async () => {
-    const cache = join(folder, 'judge.jsonl')
-    return openJudge(await openServer(judgeServer, signal), { cache, requestsPerMinute: given?.perMinute ?? null })
-  }
+  const judge =
+    judgeServer === null
+      ? null
+      : async () => {
+          const cache = join(folder, 'judge.jsonl')
+          return openJudge(await openServer(judgeServer, signal), { cache, requestsPerMinute: given?.perMinute ?? null })
+        }
   const onProgress = watcher(json, output)
   const { end, scores } = await evaluate(out, plan, sets, { responder: engine?.responder ?? null, judge, signal, onProgress })
   if (end === 'stopped') return end

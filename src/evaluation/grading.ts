@@ -24,6 +24,9 @@ function ruled(item: Item, { id, index, text }: StoredAnswer, prompting: Prompti
   return { id, index, ...fieldsOf(verdict), valid: formOf(prompting, text).valid, judge: null }
 }
 
+/** The rules of answers that the model itself marked. One that was found in another way may be a part of what was said: a judge sees all. */
+const marked = /^(?:box|answer tag): /
+
 const fieldsOf = ({ outcome, credit, given, rule }: Verdict): Verdict => ({ outcome, credit, given, rule })
 
 /**
@@ -52,9 +55,10 @@ export async function gradeAnswers(items: readonly Item[], answers: readonly Sto
     if (line.outcome !== 'undecided') return line
     const { problem, expected } = byId.get(line.id) as Item
     const response = finalText(prompting, (answers[i] as StoredAnswer).text)
-    const { verdict, prompt, reply } = await judging.judge({ problem, expected, response, given: line.given }, signal)
+    const given = marked.test(line.rule) ? line.given : null
+    const { verdict, prompt, reply } = await judging.judge({ problem, expected, response, given }, signal)
     onProgress(++judged, open)
-    return { ...line, ...fieldsOf(verdict), judge: { model: judging.name, prompt, reply } }
+    return { ...line, ...fieldsOf(verdict), given: line.given, judge: { model: judging.name, prompt, reply } }
   })
   // All end before an error goes on, so that nobody is still asked when the judge is closed.
   const settled = await Promise.allSettled(asked)

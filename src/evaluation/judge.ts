@@ -19,7 +19,7 @@ export interface Asked {
   readonly expected: Expected
   /** All that the model wrote. */
   readonly response: string
-  /** The answer that rules found in it; null if none. Only this is judged where it is there. */
+  /** The answer that the model marked in it; null if it marked none. Only this is judged where it is there. */
   readonly given: string | null
 }
 

@@ -106,7 +106,14 @@ function groupFigures({ measures: [first], groups }: BenchmarkScores): Html[] {
   })
 }
 
-function settingsTable({ model, prompting, decoding, samples, seed, benchmarks, sightline }: Plan): Html {
+/** Who decided where no rule could, and how often. */
+function judgesOf(finished: readonly Finished[]): string {
+  const verdicts = finished.flatMap((each) => each.verdicts)
+  const judged = verdicts.flatMap(({ judge }) => (judge === null ? [] : [judge.model]))
+  return judged.length === 0 ? 'none' : `${[...new Set(judged)].join(', ')}: asked about ${judged.length} of ${verdicts.length} answers`
+}
+
+function settingsTable({ model, prompting, decoding, samples, seed, benchmarks, sightline }: Plan, finished: readonly Finished[]): Html {
   const rows: (readonly [string, string])[] = [
     ['Model', model.name],
     ['Identity', model.identity],
@@ -121,6 +128,7 @@ function settingsTable({ model, prompting, decoding, samples, seed, benchmarks, 
     ],
     ['Answers to each question', String(samples)],
     ['Seed', String(seed)],
+    ['Judge', judgesOf(finished)],
     ...benchmarks.map(({ name, source, drawn, limit, questions, sha256 }) => {
       const from = source ?? `drawn with seed ${drawn?.seed}`
       return [name, `${questions} questions${limit === null ? '' : ` (the first ${limit} rows)`}, ${from}, sha256 ${sha256.slice(0, 16)}…`] as const
@@ -163,7 +171,7 @@ export async function evaluationReport(plan: Plan, scores: EvaluationScores, fin
     sections: [
       { title: 'Results', body: html`${overview(scores)}${formTable(scores)}` },
       ...sections,
-      { title: 'Settings', lead: 'Everything that the answers depend on.', body: settingsTable(plan) },
+      { title: 'Settings', lead: 'Everything that answers and verdicts depend on.', body: settingsTable(plan, finished) },
     ],
     footer: 'All answers are in responses.jsonl of each benchmark, what was found of them in verdicts.jsonl, the numbers in scores.json.',
   })

@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { evalCommand } from '../../src/cli/eval.ts'
-import type { EvalArguments } from '../../src/cli/eval-settings.ts'
+import { type EvalArguments, settingsOf } from '../../src/cli/eval-settings.ts'
+import { clock } from '../../src/cli/terminal.ts'
 import { localResponder } from '../../src/evaluation/local.ts'
 import type { Answer } from '../../src/evaluation/responder.ts'
 import { lockName } from '../../src/runs/lock.ts'
@@ -35,6 +36,8 @@ const small: Omit<EvalArguments, 'out' | 'model'> = {
   ...{ samples: 2, temperature: null, topP: null, topK: null, maxTokens: 16, seed: null, judge: null, json: false, local },
   remote: { name: null, keyFrom: null, concurrency: null, timeoutSeconds: null, groupSamples: false, echo: false },
 }
+/** Options of a model of this machine, none given. */
+const nothing = { ...local, rows: null, threads: null }
 const smallLine = ['--suite', 'prior-world=3', '--limit', '8', '--mode', 'structured', '--wording', 'nano', '--samples', '2', '--max-tokens', '16']
 
 async function call(
@@ -117,7 +120,7 @@ test('through a server that has the same model, the answers and verdicts are tho
     },
     faults: (nth) => (nth === 3 ? { kind: 'drop', at: 'body' } : null),
   })
-  const outside = await call({ model: server.url, out: there, remote: { ...small.remote, concurrency: 4 } })
+  const outside = await call({ model: server.url, out: there, local: nothing, remote: { ...small.remote, concurrency: 4 } })
   assert.equal(outside.status, 0, outside.lines.join('\n'))
   const [a, b] = [filesOf(here), filesOf(there)]
   assert.equal(b['prior-world/verdicts.jsonl'], a['prior-world/verdicts.jsonl'])
@@ -167,11 +170,34 @@ test('mistakes are told with what to do', async (context) => {
   await refused({ samples: 0 }, /--samples 0: expected an integer from 1 up/)
   await refused({ action: 'grade-only' }, /holds no evaluation whose answers could be graded/)
   await refused({ action: 'merge' }, /has no shards/)
+  await refused({ topK: 2.5 }, /--top-k 2\.5: expected an integer/)
+  await refused({ temperature: -1 }, /--temperature -1: expected 0/)
+  await refused({ topP: 0 }, /--top-p 0: expected above 0/)
+  await refused({ local: { ...local, rows: 0 } }, /--rows 0: expected an integer from 1 up/)
+  await refused({ remote: { ...small.remote, echo: true } }, /--echo is for a server, but --model is a folder/)
+  await refused({ model: 'http://127.0.0.1:9' }, /--rows is for a model of this machine, but --model is a server/)
+  const judge = { url: 'http://127.0.0.1:9', name: null, keyFrom: 'NO_SUCH_KEY', concurrency: null, perMinute: null }
+  await refused({ judge }, /--judge-key-env NO_SUCH_KEY: the environment has no/)
+  await refused({ judge: { ...judge, keyFrom: null, url: 'somewhere' } }, /somewhere: expected the address of a server/)
   await refused(
-    { model: 'http://127.0.0.1:9', remote: { ...small.remote, keyFrom: 'NO_SUCH_KEY' } },
+    { model: 'http://127.0.0.1:9', local: nothing, remote: { ...small.remote, keyFrom: 'NO_SUCH_KEY' } },
     /--api-key-env NO_SUCH_KEY: the environment has no/,
   )
   assert.deepEqual(readdirSync(out), [], 'nothing is written for what was refused')
   await call({ model, out, limit: 2, samples: 1 })
   await refused({ limit: 2, samples: 1, maxTokens: 9 }, /holds another evaluation[\s\S]*decoding\.maxTokens: there 16, asked for 9/)
+})
+
+test('settings are those of the preset and what changes them', () => {
+  const settings = (args: Partial<EvalArguments>) =>
+    settingsOf({ ...small, model: null, out: '', mode: null, wording: null, samples: null, maxTokens: null, ...args })
+  const vigos = settings({ preset: 'vigos' })
+  assert.deepEqual([vigos.samples, vigos.decoding], [5, { temperature: 1, topP: 0.9, topK: 50, maxTokens: 4096 }])
+  assert.equal(settings({ preset: 'vigos', topK: 0 }).decoding.topK, null, 'off')
+  assert.equal(settings({ samples: 3 }).decoding.temperature, 1)
+  assert.equal(settings({}).decoding.temperature, 0)
+})
+
+test('seconds never come to sixty', () => {
+  assert.deepEqual([0.4, 59.4, 59.6, 119.7, 3599.8, 7290].map(clock), ['0 s', '59 s', '1 min 0 s', '2 min 0 s', '1 h 0 min', '2 h 1 min'])
 })

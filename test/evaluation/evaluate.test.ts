@@ -1,11 +1,12 @@
 // The runner: stopped anywhere and gone on with, and divided into shards, it leaves the files of an uninterrupted evaluation.
 
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ArgumentError } from '../../src/errors.ts'
 import { type EvaluateOptions, evaluate } from '../../src/evaluation/evaluate.ts'
+import { gradeAnswers } from '../../src/evaluation/grading.ts'
 import { openJudge } from '../../src/evaluation/judge.ts'
 import { allGraded, mergedPlan, mergeShards } from '../../src/evaluation/merge.ts'
 import { type Plan, planFile, seedOf } from '../../src/evaluation/plan.ts'
@@ -14,7 +15,7 @@ import { readAnswers, readVerdicts } from '../../src/evaluation/store.ts'
 import { gradeResponse } from '../../src/grading/grade.ts'
 import { openServer, serverDefaults } from '../../src/serving/client.ts'
 import { startFakeServer } from '../serving/fake-server.ts'
-import { answerTo, filesOf, planOf, sameFiles, scripted, setOf, sumQuestions, sums, temporaryFolder } from './support.ts'
+import { answerTo, filesOf, planOf, sameFiles, scripted, setOf, stored, sumQuestions, sums, temporaryFolder } from './support.ts'
 
 const never = new AbortController().signal
 const plain = { judge: null, signal: never, onProgress: () => {} } as const
@@ -56,7 +57,7 @@ test('answers, verdicts and scores are those of the answers that were given', as
     }),
   )
   assert.deepEqual(answers, expected)
-  const right = expected.filter(({ text }) => !text.includes('none'))
+  const right = expected.filter(({ text }) => !text.includes('{-1}'))
   const verdicts = lines('sums/verdicts.jsonl')
   assert.deepEqual(
     verdicts.map(({ id, index }) => [id, index]),
@@ -153,8 +154,51 @@ test('shards come to the files of the whole', async (context) => {
   await mergeShards(out, merged, await sets())
   sameFiles(filesOf(out), files)
   assert.ok(existsSync(join(out, 'shards', '1-of-3', planFile)))
-  await evaluate(out, { ...plan, seed: 2, shard: { index: 1, of: 2 } }, await sets(), { ...plain, responder: async () => scripted(Infinity) })
+  await evaluate(out, { ...plan, shard: { index: 1, of: 2 } }, await sets(), { ...plain, responder: async () => scripted(Infinity) })
   assert.throws(() => mergedPlan(out), /shards of 2 and of 3|shards of 3 and of 2/)
+})
+
+test('shards never take the place of another evaluation', async (context) => {
+  const { plan, all } = await whole(context)
+  const [out, elsewhere] = [temporaryFolder(context), temporaryFolder(context)]
+  await evaluate(out, plan, all, { ...plain, responder: async () => scripted(Infinity) })
+  const before = filesOf(out)
+  const other = { ...plan, seed: 2, shard: { index: 1, of: 1 } }
+  const refusal = /holds another evaluation[\s\S]*seed: there 1, asked for 2/
+  await assert.rejects(
+    evaluate(out, other, all, { ...plain, responder: () => assert.fail('it is asked first') }),
+    (error: Error) => error instanceof ArgumentError && refusal.test(error.message),
+  )
+  // As when shards of other machines are copied together.
+  await evaluate(elsewhere, other, all, { ...plain, responder: async () => scripted(Infinity) })
+  cpSync(join(elsewhere, 'shards'), join(out, 'shards'), { recursive: true })
+  await assert.rejects(mergeShards(out, mergedPlan(out), all), refusal)
+  sameFiles(filesOf(out), before)
+})
+
+test('who stopped it before a model was needed does not wait for one', async (context) => {
+  const { plan, all } = await whole(context)
+  const signal = AbortSignal.abort()
+  const { end } = await evaluate(temporaryFolder(context), plan, all, { ...plain, signal, responder: () => assert.fail('a model is loaded') })
+  assert.equal(end, 'stopped')
+})
+
+test('a judge sees the marked answer alone, and all of an answer that marks none', async (context) => {
+  const text = { kind: 'text', answer: 'a brown dog', also: [], options: [], tolerance: { relative: 0, absolute: 0 } } as const
+  const questions = sumQuestions(2).map((question) => ({ ...question, expected: text }))
+  const set = await setOf(questions)
+  const items = set.items
+  const said = ['First a cat. So \\boxed{dog, brown}', 'The answer is brown, as far as I see. What it is: a dog.']
+  const answers = questions.map(({ id }, i) => stored(id, 0, { text: said[i] as string }))
+  await using server = await startFakeServer({ models: ['judge'], answer: () => '{"right": true}' })
+  await using opened = openJudge(await openServer({ ...serverDefaults, url: server.url, model: 'judge' }), {
+    cache: join(temporaryFolder(context), 'judge.jsonl'),
+  })
+  const options = { prompting: planOf([set]).prompting, judge: async () => opened, signal: never, onProgress: () => {} }
+  const [boxed, free] = await gradeAnswers(items, answers, options)
+  assert.ok(boxed?.judge?.prompt.includes('<answer>\ndog, brown\n</answer>'), JSON.stringify(boxed))
+  assert.ok(free?.judge?.prompt.includes(`<answer>\n${said[1]}\n</answer>`), JSON.stringify(free))
+  assert.deepEqual([boxed?.given, boxed?.outcome, free?.outcome], ['dog, brown', 'right', 'right'])
 })
 
 test('a judge is asked about what no rule can decide, and only about that', async (context) => {
@@ -179,6 +223,7 @@ test('a judge is asked about what no rule can decide, and only about that', asyn
     const { scores } = await evaluate(out, plan, [set], { ...plain, judge, responder: null })
     assert.equal(server.requests.length, open.length, 'the second time the cache answers')
     assert.equal(scores?.benchmarks[0]?.judged, open.length)
+    assert.ok(readFileSync(join(out, 'report.html'), 'utf8').includes(`${server.url}/v1 judge: asked about ${open.length} of 5 answers`))
   }
   for (const [i, verdict] of readVerdicts(join(out, 'sums')).entries()) {
     const before = ruled[i] as (typeof ruled)[number]

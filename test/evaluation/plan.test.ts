@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ArgumentError, FileFormatError } from '../../src/errors.ts'
 import { modelDigest } from '../../src/evaluation/identity.ts'
-import { wantedBenchmarks } from '../../src/evaluation/open.ts'
+import { plannedBenchmarks, wantedBenchmarks } from '../../src/evaluation/open.ts'
 import { differences, planFile, readPlan, seedOf, settlePlan, takes } from '../../src/evaluation/plan.ts'
 import { scanQuestions } from '../../src/evaluation/questions.ts'
 import { planOf, setOf, sumQuestions, sums, temporaryFolder } from './support.ts'
@@ -133,4 +133,29 @@ test('names stand for benchmarks, suites, local copies and seeds', (context) => 
   ] as const) {
     assert.throws(() => names(list, options), message)
   }
+})
+
+test('the benchmarks of a plan lie where the plan says, unless a place is named', async (context) => {
+  const data = temporaryFolder(context)
+  mkdirSync(join(data, 'mmmu'))
+  mkdirSync(join(data, 'prior-world'))
+  const digest = { questions: 3, sha256: '' }
+  const plan = {
+    ...planOf([await setOf(sumQuestions(3))]),
+    benchmarks: [
+      { name: 'mmmu', source: '/own/mmmu', drawn: null, limit: 4, ...digest },
+      { name: 'vilp-f', source: '/own/vilp', drawn: null, limit: null, ...digest },
+      { name: 'prior-world', source: null, drawn: { seed: 3, count: 8 }, limit: null, ...digest },
+    ],
+  }
+  const places = (named: readonly string[], folder: string | null = null) =>
+    plannedBenchmarks(plan, named, { data: folder }).map(({ source, drawn, limit }) => source ?? { drawn, limit })
+  const drawn = (seed: number) => ({ drawn: { seed, count: 8 }, limit: null })
+  assert.deepEqual(places([]), ['/own/mmmu', '/own/vilp', drawn(3)])
+  assert.deepEqual(places(['mmmu', 'prior-world']), ['/own/mmmu', '/own/vilp', drawn(3)], 'a name alone moves nothing')
+  assert.deepEqual(places([], data), [join(data, 'mmmu'), '/own/vilp', drawn(3)])
+  assert.deepEqual(places(['mmmu=/moved', 'prior-world=7'], data), ['/moved', '/own/vilp', drawn(7)])
+  assert.equal(plannedBenchmarks(plan, ['mmmu=/moved'], { data: null })[0]?.limit, 4)
+  assert.throws(() => places(['vilp']), /--suite vilp-p: no part of this evaluation, which is of mmmu, vilp-f, prior-world/)
+  assert.throws(() => places([], '/nowhere'), /--data \/nowhere/)
 })

@@ -103,7 +103,7 @@ export const planOf = (sets: readonly QuestionSet[], changes: Partial<Plan> = {}
 /** What a request is answered: a function of its seed, right two times in three. */
 export const answerTo = ({ key, user }: Request, { index, seed }: Request['samples'][number]): Answer => {
   const [, number = ''] = /is (\d+) \+/.exec(user) ?? []
-  const text = `seed ${seed}: \\boxed{${seed % 3 === 0 ? 'none' : 2 * Number(number)}}`
+  const text = `seed ${seed}: \\boxed{${seed % 3 === 0 ? -1 : 2 * Number(number)}}`
   return { key, index, text, ended: seed % 5 === 0 ? 'length' : 'stop', tokens: text.length, logprob: -seed / 7 }
 }
 
