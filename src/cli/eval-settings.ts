@@ -46,6 +46,8 @@ export interface RemoteArguments {
   readonly timeoutSeconds: number | null
   readonly groupSamples: boolean
   readonly echo: boolean
+  /** Sends only fields that OpenAI's protocol has: servers that know no others refuse them. */
+  readonly standardFields: boolean
 }
 
 const isAddress = (model: string): boolean => /^https?:\/\//.test(model)
@@ -87,18 +89,20 @@ async function servedName(options: ServerOptions, signal: AbortSignal): Promise<
 }
 
 async function remoteEngine(url: string, given: RemoteArguments, decoding: Plan['decoding'], signal: AbortSignal): Promise<Engine> {
-  const { timeoutSeconds, groupSamples, echo } = given
+  const { timeoutSeconds, groupSamples, echo, standardFields } = given
   const plain = serverOptions(url, '--api-key-env', given)
   const options = { ...plain, timeoutMs: timeoutSeconds === null ? plain.timeoutMs : timeoutSeconds * 1000 }
   const model = await servedName(options, signal)
-  // Both change which seed an answer is drawn with, or what of the server's text it is.
+  // They change how an answer is drawn, or what of the server's text it is.
   const changed = {
     ...(groupSamples !== remoteDefaults.groupSamples && { groupSamples: 'yes' }),
     ...(echo !== remoteDefaults.echo && { echo: 'yes' }),
+    ...(standardFields && { standardFields: 'yes' }),
   }
   return {
     model: { name: `${baseOf(url)} ${model}`, identity: model, options: changed },
-    responder: async () => remoteResponder(await openServer({ ...options, model }, signal), decoding, { groupSamples, echo }),
+    responder: async () =>
+      remoteResponder(await openServer({ ...options, model }, signal), decoding, { groupSamples, echo, ...(standardFields && { extra: {} }) }),
   }
 }
 
@@ -119,7 +123,7 @@ export async function engineOf({ model, local, remote }: EvalArguments, decoding
   }
   refuse('is for a server, but --model is a folder', {
     ...{ 'model-name': remote.name, 'api-key-env': remote.keyFrom, concurrency: remote.concurrency, timeout: remote.timeoutSeconds },
-    ...{ 'group-samples': remote.groupSamples || null, echo: remote.echo || null },
+    ...{ 'group-samples': remote.groupSamples || null, echo: remote.echo || null, 'standard-fields': remote.standardFields || null },
   })
   const { adapter, weights, maxPixels, dtype, device, rows } = local
   for (const [name, value] of Object.entries({ 'max-pixels': maxPixels, rows, threads: local.threads })) {

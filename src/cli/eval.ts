@@ -13,6 +13,7 @@ import type { QuestionSet } from '../evaluation/questions.ts'
 import type { Statistics } from '../evaluation/scores.ts'
 import type { EvaluationScores } from '../evaluation/suite-scores.ts'
 import { fixed, intervalText } from '../report/numbers.ts'
+import { HeldError } from '../runs/lock.ts'
 import { openServer } from '../serving/client.ts'
 import { version } from '../version.ts'
 import { type Engine, type EvalArguments, engineOf, serverOptions, settingsOf, shardOf } from './eval-settings.ts'
@@ -144,9 +145,19 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
   const { end, scores } = await evaluate(out, plan, sets, { responder: engine?.responder ?? null, judge, signal, onProgress })
   if (end === 'stopped') return end
   if (scores !== null) tell(scores)
-  else if (allGraded(out, plan)) tell(await mergeShards(out, mergedPlan(out), sets))
+  else if (allGraded(out, plan)) await joined()
   else say(`this part is in ${folderOf(out, plan)}; the scores come with the last of the ${shard?.of} parts`)
   return end
+
+  /** Joins all parts; of several that end together, one does. */
+  async function joined(): Promise<void> {
+    try {
+      tell(await mergeShards(out, mergedPlan(out), sets))
+    } catch (error) {
+      if (!(error instanceof HeldError)) throw error
+      say('another part, which ended at the same time, joins them all')
+    }
+  }
 
   async function stored(): Promise<{ plan: Plan; engine: null; sets: QuestionSet[] }> {
     const there = readPlan(folder)

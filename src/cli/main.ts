@@ -50,8 +50,8 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --samples N  --temperature X  --top-p X  --top-k N  --max-tokens N  --seed N
       --adapter DIR  --weights DIR  --max-pixels N  --dtype stored|float32|bfloat16  --device cpu|cuda  --rows N  --threads N
                               a model of this machine: with a PEFT adapter, or the weights of a checkpoint of a run
-      --model-name NAME  --api-key-env VAR  --concurrency N  --timeout SECONDS  --group-samples  --echo
-                              a server that speaks the OpenAI protocol, such as vLLM
+      --model-name NAME  --api-key-env VAR  --concurrency N  --timeout SECONDS  --group-samples  --echo  --standard-fields
+                              a server that speaks the OpenAI protocol, such as vLLM; one that refuses fields of vLLM's own
       --judge URL  --judge-model NAME  --judge-key-env VAR  --judge-concurrency N  --judge-per-minute N
                               asks a model about answers that no rule can decide
       --shard I/N             only this part; the last part that is done joins all, or  sightline eval merge OUT
@@ -241,6 +241,7 @@ const commands: { readonly [name: string]: Command } = {
       ...{ samples: text, temperature: text, 'top-p': text, 'top-k': text, 'max-tokens': text, seed: text, json: flag, 'grade-only': flag },
       ...{ adapter: text, weights: text, 'max-pixels': text, dtype: text, device: text, rows: text, threads: text },
       ...{ 'model-name': text, 'api-key-env': text, concurrency: text, timeout: text, 'group-samples': flag, echo: flag },
+      'standard-fields': flag,
       ...{ judge: text, 'judge-model': text, 'judge-key-env': text, 'judge-concurrency': text, 'judge-per-minute': text },
     },
     run: async (values, [action, folder]) => {
@@ -254,6 +255,9 @@ const commands: { readonly [name: string]: Command } = {
       const number = (name: string): number | null => numberOf(values, name) ?? null
       const prefill = oneOf(values, 'prefill', ['on', 'off'])
       const judge = optional('judge')
+      for (const name of ['judge-model', 'judge-key-env', 'judge-concurrency', 'judge-per-minute']) {
+        if (judge === null && values[name] !== undefined) throw new ArgumentError(`--${name} is for a judge; give --judge URL, or leave it out`)
+      }
       // A reader that goes away must not end hours of answers.
       reader.needed = false
       return await evalCommand(
@@ -271,6 +275,7 @@ const commands: { readonly [name: string]: Command } = {
           remote: {
             ...{ name: optional('model-name'), keyFrom: optional('api-key-env'), concurrency: number('concurrency') },
             ...{ timeoutSeconds: number('timeout'), groupSamples: values['group-samples'] === true, echo: values['echo'] === true },
+            standardFields: values['standard-fields'] === true,
           },
           judge:
             judge === null

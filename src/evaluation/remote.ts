@@ -10,7 +10,7 @@ import type { Answer, Decoding, Request, Responder } from './responder.ts'
 /**
  * What stands for no cut and no penalty. It is sent, because servers take what a request leaves out from the checkpoint's
  * generation_config.json (vLLM: --generation-config auto), where Qwen has a repetition penalty and a top_k: then nobody decodes as was asked.
- * A server that refuses unknown fields, such as OpenAI's own, needs `extra: {}`.
+ * A server that refuses unknown fields, such as OpenAI's own, needs `extra: {}` (`--standard-fields`).
  */
 export const neutralSampling = { top_k: -1, min_p: 0, repetition_penalty: 1 } as const
 

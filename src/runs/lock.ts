@@ -68,14 +68,17 @@ function mayBeAlive({ host, pid, started }: Holder, path: string): boolean {
 
 const nameOf = ({ pid, host, since }: Holder): string => `process ${pid} on ${host} (since ${since})`
 
-function refusal(folder: string, by: Holder | null): ArgumentError {
+/** Somebody else holds the folder. */
+export class HeldError extends ArgumentError {}
+
+function refusal(folder: string, by: Holder | null): HeldError {
   const path = join(folder, lockName)
   const wait = Math.ceil(patience - untouched(path))
   const rest =
     by === null || by.host === hostname()
       ? ''
       : `. If that process is no more, try again in ${wait} min, when its lock is untouched for ${patience} min, or remove ${path}`
-  return new ArgumentError(`${folder}: ${by === null ? 'another process' : nameOf(by)} writes this run; stop it, or give another folder${rest}`)
+  return new HeldError(`${folder}: ${by === null ? 'another process' : nameOf(by)} writes this run; stop it, or give another folder${rest}`)
 }
 
 /** Takes the lock of a dead holder away. Of several who try, one succeeds. */

@@ -34,7 +34,7 @@ const small: Omit<EvalArguments, 'out' | 'model'> = {
     wording: 'nano',
   },
   ...{ samples: 2, temperature: null, topP: null, topK: null, maxTokens: 16, seed: null, judge: null, json: false, local },
-  remote: { name: null, keyFrom: null, concurrency: null, timeoutSeconds: null, groupSamples: false, echo: false },
+  remote: { name: null, keyFrom: null, concurrency: null, timeoutSeconds: null, groupSamples: false, echo: false, standardFields: false },
 }
 /** Options of a model of this machine, none given. */
 const nothing = { ...local, rows: null, threads: null }
@@ -132,6 +132,15 @@ test('through a server that has the same model, the answers and verdicts are tho
       .map((line) => ({ ...(JSON.parse(line) as object), logprob: null }))
   assert.deepEqual(bare(b['prior-world/responses.jsonl']), bare(a['prior-world/responses.jsonl']))
   assert.match(JSON.parse(b['evaluation.json'] as string).model.name, /^http:.* nano$/)
+
+  // What is not in OpenAI's protocol is sent, unless the server is one that refuses it.
+  const before = server.requests.length
+  const neutral = ['top_k', 'min_p', 'repetition_penalty']
+  assert.ok(server.requests.every((body) => neutral.every((name) => name in body)))
+  const remote = { ...small.remote, standardFields: true }
+  assert.equal((await call({ model: server.url, out: temporaryFolder(context), local: nothing, remote, limit: 1 })).status, 0)
+  assert.ok(server.requests.length > before)
+  assert.ok(server.requests.slice(before).every((body) => neutral.every((name) => !(name in body))))
 })
 
 test('the last shard joins all; answers are graded anew; programs get events', async (context) => {

@@ -16,7 +16,7 @@ import { createRun, openRun } from '../../src/runs/run.ts'
 import { newRun, policy, temporaryFolder } from './example.ts'
 
 const since = '2026-01-02T03:04:05.000Z'
-const refused = { name: 'ArgumentError', message: /writes this run; stop it, or give another folder/ }
+const refused = { name: 'HeldError', message: /writes this run; stop it, or give another folder/ }
 
 function closedRun(context: TestContext): { folder: string; path: string } {
   const folder = temporaryFolder(context)
@@ -41,7 +41,7 @@ test('a second writer is refused, in this process and in another, and readers ar
   const folder = temporaryFolder(context)
   {
     using _run = createRun(folder, newRun)
-    assert.throws(() => openRun(folder, policy), { name: 'ArgumentError', message: new RegExp(`process ${process.pid} on .* writes this run`) })
+    assert.throws(() => openRun(folder, policy), { name: 'HeldError', message: new RegExp(`process ${process.pid} on .* writes this run`) })
     assert.throws(() => createRun(folder, newRun), refused)
     assert.deepEqual(readMetrics(folder), [])
     const { child, said } = await holder(folder)
@@ -58,7 +58,7 @@ test('a living process holds the folder; killed, it does not', async (context) =
   const { folder, path } = closedRun(context)
   const { child, said } = await holder(folder)
   assert.equal(said, 'held')
-  assert.throws(() => openRun(folder, policy), { name: 'ArgumentError', message: new RegExp(`process ${child.pid} on`) })
+  assert.throws(() => openRun(folder, policy), { name: 'HeldError', message: new RegExp(`process ${child.pid} on`) })
   const ended = once(child, 'exit')
   child.kill('SIGKILL')
   await ended
@@ -115,7 +115,7 @@ test("another machine's lock holds while it is touched; then it is taken over, a
     const message = new RegExp(
       `process 1 on elsewhere \\(since ${since}\\).*If that process is no more, try again in ${wait} min, .*or remove .*run\\.lock$`,
     )
-    assert.throws(() => openRun(folder, policy), { name: 'ArgumentError', message })
+    assert.throws(() => openRun(folder, policy), { name: 'HeldError', message })
     assert.equal(readFileSync(path, 'utf8'), text)
   }
   touchedAgo(10.1)
