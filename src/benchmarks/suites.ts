@@ -86,18 +86,3 @@ export function benchmarksNamed(names: readonly string[]): readonly Benchmark[] 
   })
   return [...new Set(found)].map(benchmarkNamed)
 }
-
-/**
- * The score of a suite: the mean over its rows, each the mean over its benchmarks.
- *
- * @param scoreOf the first measure of a benchmark; null where it was not run
- * @param dependency only rows of this group; null: all
- * @returns null if a benchmark was not run, or no row is of the group
- */
-export function suiteScore(suite: Suite, scoreOf: (benchmark: string) => number | null, dependency: Dependency | null = null): number | null {
-  const rows = suite.rows.filter((each) => dependency === null || each.dependency === dependency)
-  const scores = rows.map((each) => each.benchmarks.map(scoreOf))
-  if (rows.length === 0 || scores.flat().includes(null)) return null
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
-  return mean(scores.map((each) => mean(each.map(Number))))
-}

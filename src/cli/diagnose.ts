@@ -1,7 +1,6 @@
 // `sightline diagnose`: what the papers' instruments say of a run, as a table for people and a file for reports.
 
 import { accessSync, constants, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -18,6 +17,7 @@ import { bestCheckpoint, type Checkpoint, checkpointAt, checkpoints, isRun, late
 import { defineMethod } from '../supervision/check.ts'
 import type { Ratio } from '../supervision/gather.ts'
 import type { Method, MethodTable } from '../supervision/method.ts'
+import { hubAccess } from './hub.ts'
 import { resolveMethod } from './method.ts'
 import type { Output } from './train.ts'
 
@@ -179,15 +179,10 @@ export async function diagnoseCommand(args: DiagnoseArguments, { print, status }
   if (report !== undefined && resolve(report) === resolve(out))
     throw new ArgumentError(`--out and --report are both ${out}; give the page a file of its own, such as ${out.replace(/\.json$/, '')}.html`)
   for (const file of [out, report]) if (file !== undefined) checkWritable(file)
-  const { env } = process
   await using subject = await openSubject(config, method, {
     ...{ sources: args.data.length === 0 ? null : args.data, samples: args.samples },
     ...(args.seed !== undefined && { seed: args.seed }),
-    hub: {
-      endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
-      token: env['HF_TOKEN'] ?? null,
-      cache: join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sightline', 'datasets'),
-    },
+    hub: hubAccess(),
   })
   const diagnosis = await diagnose(subject, what, {
     ...{ checkpoint, checkpoints: run === null ? [] : checkpoints(run), wrongAnswers: args.wrong, batches: args.batches },

@@ -1,8 +1,6 @@
 // `sightline eval`: a model held against benchmarks, watched by a person or by a program; stopped at any moment, it goes on.
 
-import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { HubOptions } from '../data/hub.ts'
 import { ArgumentError } from '../errors.ts'
 import { evaluate, folderOf, type Progress, reportFile } from '../evaluation/evaluate.ts'
 import { openJudge } from '../evaluation/judge.ts'
@@ -17,6 +15,7 @@ import { HeldError } from '../runs/lock.ts'
 import { openServer } from '../serving/client.ts'
 import { version } from '../version.ts'
 import { type Engine, type EvalArguments, engineOf, serverOptions, settingsOf, shardOf } from './eval-settings.ts'
+import { hubAccess } from './hub.ts'
 import { clock, counted, stopOnSignals, stoppedStatus } from './terminal.ts'
 import type { Output } from './train.ts'
 
@@ -70,17 +69,6 @@ function summary({ benchmarks, mean, suites }: EvaluationScores): string[] {
   return all.map(([label, text]) => `${label.padEnd(width)}  ${text}`)
 }
 
-/** Where public data sets come from. */
-function hubOptions(say: (line: string) => void): HubOptions {
-  const { env } = process
-  return {
-    progress: say,
-    endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
-    token: env['HF_TOKEN'] ?? null,
-    cache: join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sightline', 'datasets'),
-  }
-}
-
 /** Evaluates, and returns the exit status: 0 finished, 130 stopped by a signal with all answers kept. */
 export async function evalCommand(args: EvalArguments, output: Output): Promise<number> {
   const say = (line: string): void => void (!args.json && output.print(line))
@@ -104,7 +92,7 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
       signal.throwIfAborted()
       if (!json) output.status?.(`${name} · ${read} questions read`)
     }
-    const sets = await openSets(wanted, { hub: hubOptions(say), onRead })
+    const sets = await openSets(wanted, { hub: { ...hubAccess(), progress: say }, onRead })
     for (const set of sets) closing.defer(() => set.opened.close())
     for (const { planned, benchmark } of sets) {
       say(

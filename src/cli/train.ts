@@ -1,6 +1,5 @@
 // `sightline train`: a run from its configuration to its result, watched by a person or by a program.
 
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -15,6 +14,7 @@ import { train, type Watch } from '../training/loop.ts'
 import { openSession, type SessionOptions } from '../training/session.ts'
 import { DivergedError } from '../training/telling.ts'
 import { resultFolder } from '../training/trainee.ts'
+import { hubAccess } from './hub.ts'
 import { resolveMethod } from './method.ts'
 import { clock, counted, stopOnSignals, stoppedStatus } from './terminal.ts'
 
@@ -118,7 +118,6 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
   const { config, method } = await configured(args)
   const { print } = output
   const say = (line: string): void => void (args.show === 'line' && print(line))
-  const { env } = process
   const tell = (event: RunEvent): void => {
     // Of a step the watcher tells more.
     if (args.show === 'json' && event.type !== 'step') print(encode(event))
@@ -129,12 +128,7 @@ export async function trainCommand(args: TrainArguments, output: Output): Promis
     ...{ resume: args.resume, command: process.argv.slice(2), instruments: liveInstruments },
     ...(args.show === 'line' && { progress: looking(say, output) }),
     onEvent: tell,
-    hub: {
-      progress: say,
-      endpoint: env['HF_ENDPOINT'] ?? 'https://huggingface.co',
-      token: env['HF_TOKEN'] ?? null,
-      cache: join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sightline', 'datasets'),
-    },
+    hub: { ...hubAccess(), progress: say },
   })
   const count = [...session.trainee.parameters.values()].reduce((sum, { size }) => sum + size, 0)
   say(
