@@ -15,7 +15,7 @@ export interface Arm {
 
 const reasoning = { prefill: '<description>' }
 const unclipped = { clip: null }
-/** What nano changes of ViGOS, as configs/nano-vigos.yaml. */
+/** What nano changes of ViGOS; configs/nano-vigos.yaml says the same. */
 const nanoVigos = { views: { reasoning }, terms: { perception: unclipped, reasoning: unclipped, reference: unclipped } }
 const without = (...names: readonly string[]): JsonObject => ({
   ...nanoVigos,
@@ -127,5 +127,12 @@ export const mixedArms: readonly Arm[] = [
       },
       terms: { ...nanoVigos.terms, steered: steeredPerception },
     },
+  },
+  {
+    // The steered description has two terms: so it is held against one that counts twice.
+    name: 'vigos-doubled',
+    label: 'ViGOS, perception × 2',
+    method: 'vigos',
+    change: { ...nanoVigos, terms: { ...nanoVigos.terms, perception: { ...unclipped, weight: 2 } } },
   },
 ]

@@ -6,7 +6,7 @@ import type { ExperimentPlan } from './plan.ts'
 export const mixed: ExperimentPlan = {
   name: 'mixed',
   title: 'Mixed: ViGOS with its description steered',
-  about: 'ViGOS with VGS’s steering of its description term: ours',
+  about: 'ViGOS with VGS’s steering of its description term, and a control of the same weight: ours',
   lead: 'What the picture adds to the perception teacher is steered to, as VGS steers to what it adds to a larger one.',
   recipe: 'tempted',
   from: null,
@@ -22,7 +22,10 @@ export const mixed: ExperimentPlan = {
   curve: { at: [20, 40], arms: ['vigos', 'vigos-steered'] },
   questions: 600,
   answers: 2,
-  against: [{ arm: 'vigos', measures: ['score', 'description'] }],
+  against: [
+    { arm: 'vigos', measures: ['score', 'description'] },
+    { arm: 'vigos-doubled', measures: ['score', 'description'] },
+  ],
   control: null,
   figures: null,
   asked: [{ world: 'prior', share: 1, pixels: null, tasks: null, splits: ['score'] }],

@@ -66,6 +66,15 @@ for (const [what, arms] of Object.entries({ grounding: groundingArms, steering: 
   })
 }
 
+test('the configurations of nano that are shipped say what the arms of their names do', () => {
+  const changeOf = (name: string, ...sets: string[]): unknown =>
+    readConfig(name, ['model.path=/m', 'data.sources=/d', 'run.folder=/r', ...sets]).config.change
+  const { prompts } = changeOf('nano', 'method=vigos') as { readonly prompts: object }
+  assert.deepEqual(changeOf('nano-vigos'), { prompts, ...vigos.change })
+  const vgs = steeringArms.find(({ name }) => name === 'vgs') as Arm
+  assert.deepEqual(changeOf('nano-vgs', 'teacher.path=/t'), { prompts, ...vgs.change })
+})
+
 test('the arms of grounding differ from ViGOS as their names say', async () => {
   const terms = async (name: string): Promise<Method['terms']> => {
     const arm = groundingArms.find((each) => each.name === name)
