@@ -33,7 +33,13 @@ export interface EvalArguments {
   readonly seed: number | null
   readonly local: Omit<LocalModel, 'folder'> & { readonly rows: number | null; readonly threads: number | null }
   readonly remote: RemoteArguments
-  readonly judge: (Pick<RemoteArguments, 'name' | 'keyFrom' | 'concurrency'> & { readonly url: string; readonly perMinute: number | null }) | null
+  readonly judge:
+    | (Pick<RemoteArguments, 'name' | 'keyFrom' | 'concurrency'> & {
+        readonly url: string
+        readonly perMinute: number | null
+        readonly maxTokens: number | null
+      })
+    | null
   readonly json: boolean
 }
 

@@ -127,7 +127,9 @@ async function evaluated(args: EvalArguments, output: Output, say: (line: string
       ? null
       : async () => {
           const cache = join(folder, 'judge.jsonl')
-          return openJudge(await openServer(judgeServer, signal), { cache, requestsPerMinute: given?.perMinute ?? null })
+          const { perMinute = null, maxTokens = null } = given ?? {}
+          const options = { cache, requestsPerMinute: perMinute, ...(maxTokens !== null && { maxTokens }) }
+          return openJudge(await openServer(judgeServer, signal), options)
         }
   const onProgress = watcher(json, output)
   const { end, scores } = await evaluate(out, plan, sets, { responder: engine?.responder ?? null, judge, signal, onProgress })

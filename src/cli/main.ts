@@ -53,7 +53,7 @@ const help = `sightline: visually grounded on-policy distillation of vision-lang
       --model-name NAME  --api-key-env VAR  --concurrency N  --timeout SECONDS  --group-samples  --echo  --standard-fields
                               a server that speaks the OpenAI protocol, such as vLLM; one that refuses fields of vLLM's own
       --judge URL  --judge-model NAME  --judge-key-env VAR  --judge-concurrency N  --judge-per-minute N
-                              asks a model about answers that no rule can decide
+      --judge-max-tokens N    asks a model about answers that no rule can decide
       --shard I/N             only this part; the last part that is done joins all, or  sightline eval merge OUT
       --grade-only            grades the answers that are there anew
       --json                  one line of JSON for each event
@@ -242,7 +242,7 @@ const commands: { readonly [name: string]: Command } = {
       ...{ adapter: text, weights: text, 'max-pixels': text, dtype: text, device: text, rows: text, threads: text },
       ...{ 'model-name': text, 'api-key-env': text, concurrency: text, timeout: text, 'group-samples': flag, echo: flag },
       'standard-fields': flag,
-      ...{ judge: text, 'judge-model': text, 'judge-key-env': text, 'judge-concurrency': text, 'judge-per-minute': text },
+      ...{ judge: text, 'judge-model': text, 'judge-key-env': text, 'judge-concurrency': text, 'judge-per-minute': text, 'judge-max-tokens': text },
     },
     run: async (values, [action, folder]) => {
       if (action !== undefined && (action !== 'merge' || folder === undefined)) {
@@ -255,7 +255,7 @@ const commands: { readonly [name: string]: Command } = {
       const number = (name: string): number | null => numberOf(values, name) ?? null
       const prefill = oneOf(values, 'prefill', ['on', 'off'])
       const judge = optional('judge')
-      for (const name of ['judge-model', 'judge-key-env', 'judge-concurrency', 'judge-per-minute']) {
+      for (const name of ['judge-model', 'judge-key-env', 'judge-concurrency', 'judge-per-minute', 'judge-max-tokens']) {
         if (judge === null && values[name] !== undefined) throw new ArgumentError(`--${name} is for a judge; give --judge URL, or leave it out`)
       }
       // A reader that goes away must not end hours of answers.
@@ -282,7 +282,7 @@ const commands: { readonly [name: string]: Command } = {
               ? null
               : {
                   ...{ url: judge, name: optional('judge-model'), keyFrom: optional('judge-key-env') },
-                  ...{ concurrency: number('judge-concurrency'), perMinute: number('judge-per-minute') },
+                  ...{ concurrency: number('judge-concurrency'), perMinute: number('judge-per-minute'), maxTokens: number('judge-max-tokens') },
                 },
           json: values['json'] === true,
         },

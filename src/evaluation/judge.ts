@@ -46,6 +46,8 @@ const cached = z.object({
   key: z.string(),
   model: z.string(),
   prompt: z.string(),
+  /** That the reply could take. */
+  maxTokens: z.number(),
   reply: z.string(),
   verdict: z.object({ outcome: z.enum(['right', 'wrong', 'undecided']), credit: z.number(), given: z.string().nullable(), rule: z.string() }),
 })
@@ -57,7 +59,7 @@ export class Judge implements AsyncDisposable {
   readonly #options: JudgeOptions
   readonly #waiting: Waiting
   readonly #slots: Slots
-  readonly #known: Map<string, Judgement>
+  readonly #known: Map<string, Judgement & { readonly maxTokens: number }>
   readonly #file: Appender
   /** Requests under way, so that two equal questions make one. */
   readonly #running = new Map<string, Promise<Judgement>>()
@@ -69,7 +71,9 @@ export class Judge implements AsyncDisposable {
 
   /** For `openJudge`. */
   constructor(server: Server, options: JudgeOptions, waiting: Waiting) {
-    const { cache, requestsPerMinute: rate } = options
+    const { cache, maxTokens, requestsPerMinute: rate } = options
+    if (!(Number.isInteger(maxTokens) && maxTokens > 0))
+      throw new ArgumentError(`maxTokens of a judge is ${maxTokens}; expected an integer from 1 up`)
     if (rate !== null && !(rate > 0)) throw new ArgumentError(`requestsPerMinute is ${rate}; expected above 0, or null for no bound`)
     this.name = `${server.url} ${server.model}`
     this.#server = server
@@ -93,7 +97,7 @@ export class Judge implements AsyncDisposable {
   }
 
   /**
-   * Judges an answer. A reply that cannot be read leaves it undecided.
+   * Judges an answer. A reply that cannot be read leaves it undecided, and is asked for again only where it may take more tokens than it could.
    * @throws ServerError if the server fails for good, from then on at once for all that the cache lacks; the signal's reason once it is aborted. What was judged before stays in the cache
    */
   async judge(asked: Asked, signal: AbortSignal): Promise<Judgement> {
@@ -108,7 +112,10 @@ export class Judge implements AsyncDisposable {
   }
 
   async #of(key: string, prompt: string, asked: Asked, signal: AbortSignal): Promise<Judgement> {
-    const known = this.#known.get(key) ?? this.#running.get(key)
+    const before = this.#known.get(key)
+    // What could not be read may only have been cut short.
+    const enough = before !== undefined && (before.verdict.outcome !== 'undecided' || before.maxTokens >= this.#options.maxTokens)
+    const known = enough ? before : this.#running.get(key)
     if (known !== undefined) {
       this.#counts.cached++
       return await known
@@ -131,7 +138,7 @@ export class Judge implements AsyncDisposable {
     const message = { role: 'user', content: prompt } as const
     const fixed = { prefill: '', n: 1, seed: null, temperature: 0, topP: 1, topK: null, logprobs: false, extra: {} } as const
     const reply = await this.#reply({ messages: [message], ...fixed, maxTokens }, signal)
-    const judgement = { verdict: verdictOf(reply, expected.kind, given), prompt, reply }
+    const judgement = { verdict: verdictOf(reply, expected.kind, given), prompt, maxTokens, reply }
     this.#file.add({ key, model: this.#server.model, ...judgement })
     this.#known.set(key, judgement)
     return judgement

@@ -185,7 +185,7 @@ test('mistakes are told with what to do', async (context) => {
   await refused({ local: { ...local, rows: 0 } }, /--rows 0: expected an integer from 1 up/)
   await refused({ remote: { ...small.remote, echo: true } }, /--echo is for a server, but --model is a folder/)
   await refused({ model: 'http://127.0.0.1:9' }, /--rows is for a model of this machine, but --model is a server/)
-  const judge = { url: 'http://127.0.0.1:9', name: null, keyFrom: 'NO_SUCH_KEY', concurrency: null, perMinute: null }
+  const judge = { url: 'http://127.0.0.1:9', name: null, keyFrom: 'NO_SUCH_KEY', concurrency: null, perMinute: null, maxTokens: null }
   await refused({ judge }, /--judge-key-env NO_SUCH_KEY: the environment has no/)
   await refused({ judge: { ...judge, keyFrom: null, url: 'somewhere' } }, /somewhere: expected the address of a server/)
   await refused(

@@ -131,7 +131,7 @@ test('a verdict is kept with its prompt, and equal questions make no second requ
     const lines = readFileSync(cache, 'utf8').trimEnd().split('\n')
     const { key, ...line } = JSON.parse(lines[0] ?? '')
     assert.match(key, /^[0-9a-f]{64}$/)
-    assert.deepEqual(line, { model: 'fake', ...first.judgements[0] })
+    assert.deepEqual(line, { model: 'fake', maxTokens: 1024, ...first.judgements[0] })
     assert.equal(lines.length, 2)
 
     const none = await judged(cache, [asked('a dog'), asked('a feline')], { answer: () => assert.fail('it is asked again') })
@@ -193,6 +193,23 @@ test('unreadable replies are undecided, counted and kept; a filtered one too', a
   })
 })
 
+test('a reply that could not be read is asked for again only where it may be longer; what was read is not', async () => {
+  await inFolder(async (cache) => {
+    const pair = [asked('a lynx'), asked('a puma')]
+    const cut: FakeOptions['answer'] = ({ user }) => (user.includes('a lynx') ? '<think> Let me see, the' : '{"right": false}')
+    await judged(cache, pair, { answer: cut }, { maxTokens: 8 })
+    const whole: FakeOptions['answer'] = () => '{"right": true}'
+    assert.deepEqual((await judged(cache, pair, { answer: whole }, { maxTokens: 7 })).counts, { asked: 0, cached: 2, undecided: 1 })
+    const longer = await judged(cache, pair, { answer: whole }, { maxTokens: 9 })
+    assert.deepEqual(longer.counts, { asked: 1, cached: 1, undecided: 0 })
+    assert.deepEqual(
+      longer.judgements.map(({ verdict }) => verdict.outcome),
+      ['right', 'wrong'],
+    )
+    assert.deepEqual((await judged(cache, pair, { answer: whole }, { maxTokens: 8 })).counts, { asked: 0, cached: 2, undecided: 0 })
+  })
+})
+
 test('when the server fails for good, what was judged before stays', async () => {
   await inFolder(async (cache) => {
     const each = ['a', 'b', 'c'].map((given) => asked(given))
@@ -227,6 +244,10 @@ test('requests keep to a rate, verdicts from the cache do not count', async () =
     await assert.rejects(judged(cache, each, { answer: () => '' }, { requestsPerMinute: 0 }), {
       name: 'ArgumentError',
       message: 'requestsPerMinute is 0; expected above 0, or null for no bound',
+    })
+    await assert.rejects(judged(cache, each, { answer: () => '' }, { maxTokens: 0 }), {
+      name: 'ArgumentError',
+      message: 'maxTokens of a judge is 0; expected an integer from 1 up',
     })
   })
 })
