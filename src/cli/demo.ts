@@ -1,13 +1,16 @@
 // `sightline demo`: the main job at nano scale, from a stored base to a report.
 
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ArgumentError } from '../errors.ts'
 import { demoFiles, demoJobs } from '../experiments/demo.ts'
 import { demoReport, demoSummary } from '../experiments/demo-report.ts'
 import { type Progress, runJobs } from '../experiments/jobs.ts'
+import { Ledger } from '../experiments/ledger.ts'
 import { starter } from '../experiments/start.ts'
+import { learnedSide } from '../nano/base.ts'
+import { lock } from '../runs/lock.ts'
 import type { Output } from './train.ts'
 
 /** The stored bases. */
@@ -38,14 +41,22 @@ export interface DemoArguments {
   readonly base: string | undefined
 }
 
-/** What was begun with one base does not go on with another. */
-function keepTo(base: string, file: string): void {
-  const there = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly base: string }).base : null
-  if (there !== null && there !== base) {
-    throw new ArgumentError(`${dirname(file)}: holds the beginning of a demonstration on ${there}; give another folder, or remove this one`)
+/** What is known of the demonstration in a folder: its base, and the seconds that were spent on it; null where there is none. */
+function begunIn(file: string): { readonly base: string; readonly seconds: number } | null {
+  const { base, seconds }: { readonly base?: unknown; readonly seconds?: unknown } = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  return typeof base === 'string' ? { base, seconds: typeof seconds === 'number' ? seconds : 0 } : null
+}
+
+/** What was begun with one base does not go on with another. @returns seconds that were spent on it before */
+function keepTo(base: string, file: string): number {
+  const there = begunIn(file)
+  if (there !== null && there.base !== base) {
+    throw new ArgumentError(`${dirname(file)}: holds the beginning of a demonstration on ${there.base}; give another folder, or remove this one`)
   }
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, JSON.stringify({ base }))
+  const seconds = there?.seconds ?? 0
+  writeFileSync(file, JSON.stringify({ base, seconds }))
+  return seconds
 }
 
 /** Runs the demonstration and returns the exit status. */
@@ -54,25 +65,32 @@ export async function demo({ folder, base = join(bases, 'qwen2_5_vl') }: DemoArg
   const files = demoFiles(folder)
   // A finished one is made anew: whoever calls it twice wants to see it again. What else is in the folder is not ours to remove.
   if (existsSync(files.report) && existsSync(files.summary)) {
+    if (begunIn(files.base) === null) {
+      throw new ArgumentError(`${folder}: holds ${files.report} and ${files.summary}, which no demonstration has left; name another folder`)
+    }
     for (const path of Object.values(files).flatMap((each) => (typeof each === 'string' ? each : Object.values<string>(each)))) {
       rmSync(path, { recursive: true, force: true })
     }
   }
-  keepTo(realpathSync(base), files.base)
+  const before = keepTo(realpathSync(base), files.base)
+  using _held = lock(folder)
+  const ledger = new Ledger(files.commands, [[resolve(folder), '.']])
   const started = performance.now()
   const stop = new AbortController()
   const onSignal = (): void => stop.abort()
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
   output.print(`post-training ${base} with OPSD and with ViGOS on two cores, asking before and after; everything goes to ${folder}/`)
-  await runJobs(demoJobs(folder, base), { parallel, start: starter(main), signal: stop.signal, onProgress: telling(output, started) })
+  const jobs = demoJobs(resolve(folder), realpathSync(base), learnedSide(base))
+  await runJobs(jobs, { parallel, start: starter(main), ledger, signal: stop.signal, onProgress: telling(output, started) })
   process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal)
+  const seconds = before + (performance.now() - started) / 1000
   if (stop.signal.aborted) {
+    writeFileSync(files.base, JSON.stringify({ base: realpathSync(base), seconds }))
     output.print('stopped; the same command goes on from here')
     return 130
   }
-  const seconds = (performance.now() - started) / 1000
   const summary = demoSummary(folder, seconds)
-  writeFileSync(files.report, demoReport(folder, seconds))
+  writeFileSync(files.report, demoReport(folder, base, seconds))
   writeFileSync(files.summary, `${JSON.stringify(summary, null, 2)}\n`)
   output.status?.('')
   for (const line of table(summary)) output.print(line)

@@ -1,7 +1,6 @@
 // `sightline diagnose`: what the papers' instruments say of a run, as a table for people and a file for reports.
 
-import { accessSync, constants, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { palrFault } from '../diagnostics/active.ts'
@@ -9,9 +8,10 @@ import type { Estimate } from '../diagnostics/bootstrap.ts'
 import { type Diagnosis, diagnose, type Instrument, instruments } from '../diagnostics/diagnosis.ts'
 import { probeFault } from '../diagnostics/probe.ts'
 import { openSubject } from '../diagnostics/subject.ts'
-import { ArgumentError, StorageError } from '../errors.ts'
+import { ArgumentError } from '../errors.ts'
 import { diagnosisReport } from '../experiments/diagnosis-report.ts'
 import { methods } from '../methods/registry.ts'
+import { checkWritable, replaceText } from '../runs/files.ts'
 import { names } from '../runs/layout.ts'
 import { bestCheckpoint, type Checkpoint, checkpointAt, checkpoints, isRun, latestCheckpoint, readRun } from '../runs/read.ts'
 import { defineMethod } from '../supervision/check.ts'
@@ -152,23 +152,6 @@ export function diagnosisTable({ samples, correct, valid, palr, dependency, geom
   return lines
 }
 
-/** Minutes of measuring should not end at a folder that is not there. */
-function checkWritable(out: string): void {
-  try {
-    accessSync(dirname(resolve(out)), constants.W_OK)
-  } catch (cause) {
-    throw new StorageError(`${out}: cannot be written: ${(cause as Error).message}`, { cause })
-  }
-}
-
-function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text)
-  } catch (cause) {
-    throw new StorageError(`${file}: cannot be written: ${(cause as Error).message}`, { cause })
-  }
-}
-
 /** Measures, writes the files, prints the table; returns the exit status. */
 export async function diagnoseCommand(args: DiagnoseArguments, { print, status }: Output): Promise<number> {
   const { config, method, run } = await opened(args)
@@ -189,8 +172,8 @@ export async function diagnoseCommand(args: DiagnoseArguments, { print, status }
     ...{ cap: args.cap ?? null, above: args.above ?? null, watch: (phase) => status?.(`${phase} …`) },
   })
   // The numbers first: what was measured is kept, whatever becomes of the page.
-  write(out, `${JSON.stringify(diagnosis)}\n`)
-  if (report !== undefined) write(report, diagnosisReport(diagnosis))
+  replaceText(out, [`${JSON.stringify(diagnosis)}\n`])
+  if (report !== undefined) replaceText(report, [diagnosisReport(diagnosis)])
   for (const line of diagnosisTable(diagnosis)) print(line)
   print('')
   print(`written to ${report === undefined ? out : `${out} and ${report}`}`)

@@ -1,11 +1,12 @@
 // `sightline grade`: lets a model answer questions of PriorWorld and writes every answer with its grade.
 
-import { renameSync, writeFileSync } from 'node:fs'
 import { ArgumentError } from '../errors.ts'
 import { putWeights } from '../models/put-weights.ts'
 import { loadModel } from '../models/registry.ts'
+import { learnedSide } from '../nano/base.ts'
 import { evaluatePrior, type Mode, summaryOf, type WorldEvaluation } from '../nano/evaluate.ts'
 import { openProcessor } from '../processing/processor.ts'
+import { checkWritable, replaceText } from '../runs/files.ts'
 import { setThreads } from '../torch/native.ts'
 import type { Output } from './train.ts'
 
@@ -19,11 +20,13 @@ export interface GradeArguments extends WorldEvaluation {
 }
 
 /** Grades and prints a summary; with `out`, writes `{ summary, answers }` there. */
-export async function grade({ model: folder, weights, out, threads, json, ...options }: GradeArguments, { print, status }: Output): Promise<number> {
+export async function grade({ model: folder, weights, out, threads, json, ...asked }: GradeArguments, { print, status }: Output): Promise<number> {
+  const options = { ...asked, pixels: asked.pixels ?? learnedSide(folder) }
   for (const name of ['count', 'samples'] as const) {
     if (!(Number.isSafeInteger(options[name]) && options[name] > 0))
       throw new ArgumentError(`--${name} ${options[name]}: expected an integer from 1 up`)
   }
+  if (out !== null) checkWritable(out)
   if (threads !== null) setThreads(threads)
   using checkpoint = loadModel(folder)
   if (weights !== null) putWeights(checkpoint.model.parameters, weights)
@@ -37,8 +40,7 @@ export async function grade({ model: folder, weights, out, threads, json, ...opt
   const seconds = (performance.now() - started) / 1000
   if (out !== null) {
     // Whoever waits for the file finds it complete.
-    writeFileSync(`${out}.part`, JSON.stringify({ options, summary, answers }))
-    renameSync(`${out}.part`, out)
+    replaceText(out, [JSON.stringify({ options, summary, answers })])
   }
   if (json) return 0
   for (const [name, { sum, count }] of Object.entries(summary))

@@ -5,6 +5,7 @@ import { rules } from '../nano/recipe.ts'
 import { beside, figure, paragraph } from '../report/blocks.ts'
 import { type Html, html, page } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
+import { fixed } from '../report/numbers.ts'
 import { barChart, intervalChart } from '../report/rows.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
 import { Answers, armNames, type ExperimentSummary, armLabel as labelOf, meanMeasure, overBases, summarise } from './compare.ts'
@@ -34,7 +35,7 @@ function armTables({ plan, means, used }: ExperimentSummary): Html[] {
         cells: [labelOf(plan, arm), ...of.map(({ name }): Cell => overBases(means[arm]?.[name] ?? []))],
         emphasis: arm === emphasised,
       })),
-      note: `${plan.steps} steps of ${plan.batch} prompts; ${plan.questions} questions × ${plan.answers} answers at temperature 1.`,
+      note: `${plan.steps} steps of ${plan.batch} prompts; ${plan.questions} questions × ${plan.answers} answers at temperature 1. All bases are asked the same questions, so an interval does not hold how much depends on which these are.`,
     }),
   )
 }
@@ -111,6 +112,7 @@ function perBase({ plan, comparisons, used }: ExperimentSummary): Html[] {
       table({
         caption: `${measureNamed(name).label} less ${labelOf(plan, second)}, base by base, with 95 % intervals over questions`,
         columns: [{ header: 'Arm', kind: 'text' }, ...used.map((seed): Column => ({ header: `base ${seed}`, kind: 'number', digits: 2 }))],
+        note: 'Over the questions that have a value under both arms: where much is malformed, these are fewer than the means above are taken over.',
         rows: comparisons
           .filter((each) => each.measure === name && each.second === second)
           .map(({ first, within }) => ({ cells: [labelOf(plan, first), ...within], emphasis: first === emphasised })),
@@ -119,16 +121,17 @@ function perBase({ plan, comparisons, used }: ExperimentSummary): Html[] {
   )
 }
 
-/** Whether the larger sibling is what it should be: it teaches all the same. */
+/** Whether the larger sibling is what it should be. */
 function teacherNote({ teacher }: ExperimentPlan, files: ExperimentFiles): string {
   if (teacher === null) return ''
   const broken = files.record(teacher.recipe, teacher.seed, 'teacher')?.verdicts.filter(({ kept }) => !kept) ?? []
+  const said = broken.map(({ measure, value, least, most }) => `${measure} ${value === null ? 'not measured' : fixed(value)} (${least} to ${most})`)
   return broken.length === 0
-    ? ' The teacher keeps its own rules.'
-    : ` The teacher breaks its own rules: ${broken.map(({ measure }) => measure).join(', ')}.`
+    ? ' The sibling keeps its own rules.'
+    : ` The sibling breaks rules of its own, and teaches all the same: ${said.join(', ')}.`
 }
 
-function bases({ plan, bases: tried }: ExperimentSummary, files: ExperimentFiles): Html {
+function bases({ plan, bases: tried }: ExperimentSummary): Html {
   const kept = rules[plan.recipe]
   return table({
     caption: `Bases that were tried, in order: ${tried.filter(({ accepted }) => accepted).length} of ${tried.length} accepted`,
@@ -141,7 +144,7 @@ function bases({ plan, bases: tried }: ExperimentSummary, files: ExperimentFiles
       cells: [`${seed}`, accepted ? 'accepted' : `rejected: ${broken.join(', ')}`, ...kept.map(({ measure }): Cell => measured[measure] ?? null)],
       apart: !accepted,
     })),
-    note: `The rules look at the base alone and were fixed before any method was run on it: ${kept.map(({ measure, least, most }) => `${measure} ${least} to ${most}`).join(', ')}.${teacherNote(plan, files)}`,
+    note: `The rules look at the base alone and were fixed before any method was run on it: ${kept.map(({ measure, least, most }) => `${measure} ${least} to ${most}`).join(', ')}.`,
   })
 }
 
@@ -181,7 +184,7 @@ export function comparisonReport(plan: ExperimentPlan, files: ExperimentFiles): 
   const tasks = taskTables(plan, files)
   return page({
     title: plan.title,
-    subtitle: `${plan.lead} ${summary.used.length} bases are the units of replication.`,
+    subtitle: `${plan.lead}${teacherNote(plan, files)} ${summary.used.length} bases are the units of replication.`,
     sections: [
       { title: 'Arms', body: armTables(summary) },
       { title: 'Differences', body: forests(summary) },
@@ -191,7 +194,7 @@ export function comparisonReport(plan: ExperimentPlan, files: ExperimentFiles): 
       ...(diagnosed === null ? [] : [{ title: 'Diagnoses', body: diagnosed }]),
       { title: 'Base by base', body: html`${meansByBase(summary)}${perBase(summary)}` },
       ...(negative === null ? [] : [{ title: 'Negative control', body: negative }]),
-      { title: 'Bases', body: bases(summary, files) },
+      { title: 'Bases', body: bases(summary) },
     ],
     footer: html`<p>sightline experiment ${plan.name}; how to read it is in docs/experiments.md.</p>`,
   })

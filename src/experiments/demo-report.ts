@@ -1,9 +1,10 @@
 // What the demonstration found, as a page for people and as numbers for programs.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { attribution } from '../data/worlds/prior/picture.ts'
 import type { DiagnosedRollout, Diagnosis } from '../diagnostics/diagnosis.ts'
+import { type BaseRecord, readRecord, recordFile } from '../nano/base.ts'
 import { beside, details, figure, keyFigures, paragraph } from '../report/blocks.ts'
 import { type Html, html, page } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
@@ -208,15 +209,24 @@ function transcripts({ files, diagnoses }: Measured): Html {
   return html`${tokenLegend(style)}${cards}`
 }
 
-/** The report, one file. */
-export function demoReport(folder: string, seconds: number): string {
+const architectures: { readonly [F in BaseRecord['family']]: string } = { qwen2_5_vl: 'Qwen2.5-VL', qwen3_vl: 'Qwen3-VL' }
+
+/** What the model was, in a sentence. */
+function about(base: string): string {
+  if (!existsSync(join(base, recordFile))) return `Two methods on the model in ${base}.`
+  const { family, recipe, seed } = readRecord(base)
+  return `A small model of ${architectures[family]}’s architecture (recipe ${recipe}, seed ${seed}), before and after.`
+}
+
+/** The report, one file. @param base folder of the model @param seconds that it took */
+export function demoReport(folder: string, base: string, seconds: number): string {
   const found = measured(folder)
   const { means, gain } = found
   const gained = gain('vigos', 'base', measures.score)
   const share = (interval: Interval | null): string => (interval === null ? '–' : fixed(interval.value))
   return page({
     title: 'Looking again: a nano model before and after ViGOS',
-    subtitle: `A model of the Qwen2.5-VL architecture with 1.5 million parameters was brought up to believe what is usual: bananas are yellow. ${demoPlan.steps} steps of post-training, ${Math.round(seconds)} seconds in all.`,
+    subtitle: `${about(base)} ${demoPlan.steps} steps of post-training by each method, ${Math.round(seconds)} seconds in all.`,
     head: keyFigures([
       {
         label: 'Score',
@@ -230,7 +240,7 @@ export function demoReport(folder: string, seconds: number): string {
     sections: [
       {
         title: 'Results',
-        lead: 'The base describes pictures well when it only describes, and believes what is usual once a question is put. OPSD lets a copy that knows the answer score all it writes; ViGOS lets one that sees nothing but the picture score the description.',
+        lead: 'A tempted base describes pictures well when it only describes, and believes what is usual once a question is put: bananas are yellow. OPSD lets a copy that knows the answer score all it writes; ViGOS lets one that sees nothing but the picture score the description.',
         body: results(found),
       },
       { title: 'Training', lead: 'Each term compares the student with one teacher on the student’s own words.', body: losses(found) },

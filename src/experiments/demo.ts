@@ -24,6 +24,8 @@ export function demoFiles(folder: string) {
   return {
     /** Which base the rest is of. */
     base: at('base.json'),
+    /** Which command made what. */
+    commands: at('commands.json'),
     data: at('data'),
     asked: at('asked'),
     grades: { base: at('base-grades.json'), opsd: at('opsd-grades.json'), vigos: at('vigos-grades.json') },
@@ -34,19 +36,19 @@ export function demoFiles(folder: string) {
   } as const
 }
 
-/** The commands of the demonstration on a base. */
-export function demoJobs(folder: string, base: string): Job[] {
+/** The commands of the demonstration on a base. @param pixels side of the scenes; null: the world's own */
+export function demoJobs(folder: string, base: string, pixels: number | null): Job[] {
   const { steps, batch, questions, answers, diagnosed, seeds } = demoPlan
   const files = demoFiles(folder)
   mkdirSync(folder, { recursive: true })
-  const grading = { count: questions, samples: answers, seed: seeds.questions, pixels: null }
+  const grading = { count: questions, samples: answers, seed: seeds.questions, pixels }
   const training = { base, data: [files.data], seed: seeds.run, steps, sets: ['checkpoints.every=20'] }
   const diagnosing = { what: 'palr', data: [files.asked], samples: diagnosed, seed: seeds.diagnosis }
   const arms = { opsd, vigos }
   const names = ['opsd', 'vigos'] as const
   return [
-    worldJob('data', { world: 'natural', folder: files.data, count: steps * batch, seed: seeds.data, pixels: null, tasks: null, splits: null }),
-    worldJob('asked', { world: 'prior', folder: files.asked, count: diagnosed, seed: seeds.data + 1, pixels: null, tasks: null, splits: ['score'] }),
+    worldJob('data', { world: 'natural', folder: files.data, count: steps * batch, seed: seeds.data, pixels, tasks: null, splits: null }),
+    worldJob('asked', { world: 'prior', folder: files.asked, count: diagnosed, seed: seeds.data + 1, pixels, tasks: null, splits: ['score'] }),
     ...names.map((name) => trainJob(`train ${name}`, ['data'], { ...training, arm: arms[name], folder: files.runs[name] })),
     gradeJob('grade base', [], { ...grading, model: base, out: files.grades.base }),
     ...names.map((name) =>

@@ -8,7 +8,7 @@ import { type Html, html } from '../report/html.ts'
 import { lineChart } from '../report/line.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
 import type { Interval } from '../statistics/interval.ts'
-import { meanOf } from '../statistics/mean.ts'
+import { overBases } from './compare.ts'
 import { angleChart, dynamicsMeasures, faintNote, type LossName, type PairName } from './diagnosis-charts.ts'
 import { type ExperimentFiles, type ExperimentPlan, untrained } from './plan.ts'
 
@@ -17,13 +17,8 @@ type Planned = ExperimentPlan['diagnoses'][number]
 const labelOf = ({ arms }: ExperimentPlan, { arm, checkpoint }: Planned): string =>
   `${arms.find(({ name }) => name === arm)?.label ?? arm}${checkpoint === 'none' ? `, ${untrained}` : ''}`
 
-/** The mean over bases with its t interval; null where fewer than two have a value. */
-function over(values: readonly (number | null | undefined)[]): Interval | null {
-  const known = values.filter((value) => typeof value === 'number')
-  if (known.length < 2) return null
-  const { value, low, high } = meanOf(known)
-  return { value, low, high }
-}
+/** The mean over bases with its t interval; null where one has no value, since that of the others would be another mean. */
+const over = (values: readonly (number | null | undefined)[]): Interval | null => overBases(values.map((value) => value ?? null))
 
 function palrTable(plan: ExperimentPlan, found: readonly (readonly [Planned, readonly Diagnosis[]])[]): Html | null {
   const rows = found.filter(([, diagnoses]) => diagnoses.some(({ palr }) => palr !== null))
@@ -36,11 +31,12 @@ function palrTable(plan: ExperimentPlan, found: readonly (readonly [Planned, rea
     rows: rows.map(([planned, diagnoses]) => ({
       cells: [labelOf(plan, planned), ...groups.map((group): Cell => over(diagnoses.map(({ palr }) => percent(palr?.groups[group]?.value))))],
     })),
-    note: 'Own rollouts of the students on questions whose picture contradicts what is usual; mean over bases with 95 % t interval.',
+    note: 'Own rollouts of the students on questions whose picture contradicts what is usual; mean over bases with 95 % t interval, none where a base has no such tokens.',
   })
 }
 
 function angleFigure(title: string, all: readonly Geometry[]): Html {
+  const above = all[0]?.above ?? null
   const bins = Math.max(...all.map((geometry) => geometry.bins.length))
   return figure({
     title,
@@ -55,7 +51,7 @@ function angleFigure(title: string, all: readonly Geometry[]): Html {
         }
       }),
     ),
-    note: `All trainable parameters, exactly. ${faintNote}`,
+    note: `All trainable parameters, exactly${above === null ? '' : `; tokens whose ℓ_Std is up to ${above} nats are left out`}. A bin is without a mark where it has no angle on one of the bases. ${faintNote}`,
   })
 }
 

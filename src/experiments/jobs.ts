@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { ArgumentError, SightlineError } from '../errors.ts'
+import type { Ledger } from './ledger.ts'
 
 /** A command that leaves one file behind when, and only when, it is complete. */
 export interface Job {
@@ -44,20 +45,30 @@ function checkJobs(jobs: readonly Job[]): void {
  * Runs all jobs whose output is missing, `parallel` at a time, earlier ones first. Once `signal` aborts, none is begun, and it returns when those
  * that run have ended.
  * @throws JobError when one fails, after those that run beside it have ended; what is done stays
- * @throws ArgumentError for two jobs of one name, and needs that are not jobs before
+ * @throws ArgumentError for two jobs of one name, needs that are not jobs before, and an output that another command made
  */
 export async function runJobs(
   jobs: readonly Job[],
   {
     parallel,
     start,
+    ledger,
     signal,
     onProgress,
-  }: { readonly parallel: number; readonly start: Start; readonly signal: AbortSignal; readonly onProgress: (progress: Progress) => void },
+  }: {
+    readonly parallel: number
+    readonly start: Start
+    /** Null for jobs whose outputs say themselves what they are. */
+    readonly ledger: Pick<Ledger, 'check' | 'begin'> | null
+    readonly signal: AbortSignal
+    readonly onProgress: (progress: Progress) => void
+  },
 ): Promise<void> {
   checkJobs(jobs)
   if (!(Number.isInteger(parallel) && parallel > 0)) throw new ArgumentError(`parallel is ${parallel}; expected an integer from 1 up`)
-  const done = new Set(jobs.filter(({ output }) => existsSync(output)).map(({ id }) => id))
+  const there = jobs.filter(({ output }) => existsSync(output))
+  for (const job of there) ledger?.check(job)
+  const done = new Set(there.map(({ id }) => id))
   const waiting = jobs.filter(({ id }) => !done.has(id))
   const work = waiting.reduce((sum, job) => sum + job.work, 0)
   const shares = new Map<Job, number>()
@@ -79,6 +90,7 @@ export async function runJobs(
       if (!signal.aborted) failure ??= new JobError(`${job.id} ${how}: sightline ${job.command.join(' ')}\n${said}`, { cause })
     }
     try {
+      ledger?.begin(job)
       const { status, said } = await start(job, onShare, signal)
       if (status === 0 && existsSync(job.output)) {
         done.add(job.id)

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BaseRecord, readRecord, recordFile } from '../nano/base.ts'
-import type { RecipeName } from '../nano/recipe.ts'
+import { judge, type RecipeName } from '../nano/recipe.ts'
 import type { Arm } from './arms.ts'
 import { baseJob, diagnoseJob, figuresJob, gradeJob, trainJob, worldJob } from './commands.ts'
 import type { Job } from './jobs.ts'
@@ -126,9 +126,18 @@ export class ExperimentFiles {
     return join(this.#home(recipe, seed), `${arm}-${what.replaceAll(',', '-')}-${checkpoint}.diagnosis.json`)
   }
 
+  /** Which command made what lies here. */
+  get commands(): string {
+    return join(this.#folder, 'commands.json')
+  }
+
+  /** What is known of a base, held against the rules of today by what was measured when it was made; null if there is none. */
   record(recipe: RecipeName, seed: number, size: 'student' | 'teacher' = 'student'): BaseRecord | null {
     const folder = this.base(recipe, seed, size)
-    return existsSync(join(folder, recordFile)) ? readRecord(folder) : null
+    if (!existsSync(join(folder, recordFile))) return null
+    const record = readRecord(folder)
+    const verdicts = judge(recipe, record.measured)
+    return { ...record, verdicts, accepted: verdicts.every(({ kept }) => kept) }
   }
 }
 
@@ -141,6 +150,16 @@ export function candidates({ recipe, candidates: most }: ExperimentPlan, files: 
     found.push(record)
   }
   return found
+}
+
+/** The models that results are made with: the teacher, the control and the accepted bases. */
+export function modelsUsed(plan: ExperimentPlan, files: ExperimentFiles): readonly BaseRecord[] {
+  const { recipe, teacher, control } = plan
+  const others = [
+    teacher === null ? null : files.record(teacher.recipe, teacher.seed, 'teacher'),
+    control === null ? null : files.record(control.recipe, 1),
+  ]
+  return [...others, ...acceptedSeeds(plan, files).map((seed) => files.record(recipe, seed))].filter((record) => record !== null)
 }
 
 /** Seeds of the bases that the experiment uses: the first accepted ones. */

@@ -2,6 +2,7 @@
 
 import { type Html, html } from '../report/html.ts'
 import { type Cell, type Column, table } from '../report/table.ts'
+import { holm } from '../statistics/decide.ts'
 import { meanOf } from '../statistics/mean.ts'
 import { signFlipTest } from '../statistics/permutation.ts'
 import { armNames, armLabel as labelOf, overBases } from './compare.ts'
@@ -67,28 +68,28 @@ function differences(plan: ExperimentPlan, tasks: readonly TaskAccuracy[]): Html
       tasks.filter((each) => each.place === place),
       arm,
     )
+  const arms = armNames(plan).filter((arm) => arm !== second)
+  const columns = places.map((place) => {
+    const other = values(place, second)
+    const paired = arms.map((arm) => values(place, arm).map((value, base) => value - (other[base] as number)))
+    const p = paired.map((each) => signFlipTest(each).p)
+    const adjusted = holm(p)
+    return paired.map((each, i): Cell[] => {
+      const { value, low, high } = meanOf(each)
+      return [{ value, low, high }, `${(p[i] as number).toFixed(3)} (${(adjusted[i] as number).toFixed(2)})`]
+    })
+  })
   return table({
-    caption: `Figures: arms less ${labelOf(plan, second)}, mean paired difference over bases, 95 % t interval, and p of the exact sign-flip test`,
+    caption: `Figures: arms less ${labelOf(plan, second)}, mean paired difference over bases, 95 % t interval`,
     columns: [
       { header: 'Arm', kind: 'text' },
       ...places.flatMap((place): Column[] => [
         { header: titles[place], kind: 'number', digits: 3 },
-        { header: 'p', kind: 'number', digits: 3 },
+        { header: 'p', kind: 'text' },
       ]),
     ],
-    rows: armNames(plan)
-      .filter((arm) => arm !== second)
-      .map((arm) => ({
-        cells: [
-          labelOf(plan, arm),
-          ...places.flatMap((place): Cell[] => {
-            const other = values(place, second)
-            const paired = values(place, arm).map((value, base) => value - (other[base] as number))
-            const { value, low, high } = meanOf(paired)
-            return [{ value, low, high }, signFlipTest(paired).p]
-          }),
-        ],
-      })),
+    rows: arms.map((arm, i) => ({ cells: [labelOf(plan, arm), ...columns.flatMap((column) => column[i] ?? [])] })),
+    note: 'p: exact two-sided sign-flip test over bases, in brackets corrected after Holm over the arms of the column.',
   })
 }
 

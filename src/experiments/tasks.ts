@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { worldNamed } from '../data/worlds/registry.ts'
 import type { Diagnosis } from '../diagnostics/diagnosis.ts'
+import { ArgumentError } from '../errors.ts'
 import type { BenchmarkScores } from '../evaluation/scores.ts'
 import { Answers, armNames, meanMeasure } from './compare.ts'
 import { measures } from './graded.ts'
@@ -90,8 +91,12 @@ function suiteAccuracies(
 ): Omit<TaskAccuracy, 'dependency'>[] {
   const path = (arm: string, seed: number): string => join(files.figures(plan.recipe, seed, arm, place), figureSuites[place], 'scores.json')
   const read = (arm: string, seed: number): BenchmarkScores => JSON.parse(readFileSync(path(arm, seed), 'utf8')) as BenchmarkScores
-  // The benchmark is there only if it was given.
-  if (!armNames(plan).every((arm) => seeds.every((seed) => existsSync(path(arm, seed))))) return []
+  // The benchmark is there only if it was given; figures that we draw are always.
+  const missing = armNames(plan).flatMap((arm) => seeds.map((seed) => path(arm, seed)).filter((each) => !existsSync(each)))
+  if (place === 'benchmark' && missing.length === armNames(plan).length * seeds.length) return []
+  const [lost] = missing
+  if (lost !== undefined)
+    throw new ArgumentError(`${lost} is missing${place === 'benchmark' ? '; the others have been asked: give --blindtest again' : ''}`)
   const found = new Map(armNames(plan).map((arm) => [arm, seeds.map((seed) => read(arm, seed).groups['task'] ?? [])]))
   return (found.get(untrained)?.[0] ?? []).map(({ group, units }) => ({
     ...{ place, task: group.replaceAll('_', ' '), count: units },

@@ -128,10 +128,24 @@ function enlarged(path: string, folder: string, family: NanoFamily): string {
   return folder
 }
 
+/** What was begun as one base does not go on as another: its folders would be taken for those of this one. @throws ArgumentError */
+function keepTo(work: string, options: BaseOptions & { readonly from: BaseRecord | null }): void {
+  const file = join(work, 'options.json')
+  const begun = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as typeof options) : options
+  const said = ({ family, size, recipe, seed, from }: typeof options): string =>
+    `${recipe}, ${family}, ${size}, seed ${seed}${from === null ? '' : `, from ${from.recipe}, seed ${from.seed}`}`
+  if (JSON.stringify(begun) !== JSON.stringify(options)) {
+    throw new ArgumentError(
+      `${work} holds the beginning of another base (${said(begun)}) than is asked for (${said(options)}); remove it, or name another folder`,
+    )
+  }
+  writeFileSync(file, JSON.stringify(options))
+}
+
 /**
  * Brings up a base in `work`, where what is done stays: called again, it goes on. The finished model, with `base.json` beside its weights, is
  * moved to `folder`, and what `work` holds besides is removed.
- * @throws ArgumentError if `folder` is there, or if `from` has had other courses
+ * @throws ArgumentError if `folder` is there, if `from` has had other courses, or if `work` holds the beginning of another base
  */
 export async function makeBase(
   folder: string,
@@ -146,6 +160,7 @@ export async function makeBase(
   const stages = from === null ? recipe.stages : stagesAfter(from, options)
   const { seed, family } = options
   mkdirSync(work, { recursive: true })
+  keepTo(work, { ...options, from: from === null ? null : readRecord(from) })
   let path = from ?? join(work, 'untrained')
   if (!existsSync(path)) writeUntrained(path, options, recipe.deviation)
   const answers = asked(recipe).reduce((sum, mode) => sum + measured[mode].count * measured[mode].samples, 0)
@@ -181,12 +196,12 @@ export async function makeBase(
     path = result
   }
   setThreads(1)
-  const summaries = await examine(path, options, tally.next())
-  const verdicts = judge(options.recipe, summaries)
+  const found = await examine(path, options, tally.next())
+  const verdicts = judge(options.recipe, found)
   const record = {
     ...options,
     seconds: Math.round((performance.now() - started) / 1000),
-    measured: Object.fromEntries(Object.entries(summaries).flatMap(([name, { sum, count }]) => (count === 0 ? [] : [[name, sum / count]]))),
+    measured: found,
     verdicts,
     accepted: verdicts.every(({ kept }) => kept),
   }
@@ -202,16 +217,16 @@ const modes = Object.keys(measured) as Mode[]
 /** How a base of a recipe is asked. */
 const asked = (recipe: Recipe): readonly Mode[] => modes.filter((mode) => mode !== 'figure' || hasFigures(recipe))
 
-/** Asks a base in every mode; names are `mode/measure`. */
+/** Asks a base in every mode: shares by `mode/measure`, where there was something to measure. */
 export async function examine(
   folder: string,
   { recipe: name, family }: Pick<BaseOptions, 'recipe' | 'family'>,
   tell: BaseProgress,
-): Promise<Readonly<Record<string, Share>>> {
+): Promise<Readonly<Record<string, number>>> {
   using checkpoint = loadModel(folder)
   const recipe = recipes[name]
   const who = { model: checkpoint.model, processor: await openProcessor(folder, {}) }
-  const found: Record<string, Share> = {}
+  const found: Record<string, number> = {}
   const sides = sidesOf(family)
   // Who takes pictures as large as figures is shown scenes in the size in which it has learned to see them.
   const pixels = hasFigures(recipe) ? sides.scene : null
@@ -220,14 +235,25 @@ export async function examine(
   for (const mode of asked(recipe)) {
     const { count } = measured[mode]
     const onProgress = (done: number): void => tell(`asking (${mode})`, (before + done) / all, `${done} of ${count}`)
-    const shares =
+    const shares: Readonly<Record<string, Share>> =
       mode === 'figure'
         ? await evaluateFigures(who, { ...measured[mode], pixels: sides.figure }, onProgress)
         : summaryOf(await evaluatePrior(who, { mode, pixels, ...measured[mode] }, onProgress))
-    for (const [measure, share] of Object.entries(shares)) found[`${mode}/${measure}`] = share
+    for (const [measure, { sum, count }] of Object.entries(shares)) if (count > 0) found[`${mode}/${measure}`] = sum / count
     before += count
   }
   return found
+}
+
+/**
+ * The side in pixels in which a base has learned to see scenes, where it takes larger pictures too; null where it takes no larger ones, so that
+ * pictures of any size are scaled down to it, and for a model that is no base.
+ */
+export function learnedSide(folder: string): number | null {
+  if (!existsSync(join(folder, recordFile))) return null
+  const { recipe: name, family } = readRecord(folder)
+  const recipe: Recipe | undefined = recipes[name]
+  return recipe !== undefined && hasFigures(recipe) ? sceneSide(family) : null
 }
 
 /** @throws ArgumentError if the folder is not that of a base */

@@ -135,11 +135,10 @@ export interface Acceptance extends Rule {
   readonly kept: boolean
 }
 
-/** Whether a base keeps the rules of its recipe. @param shares by `mode/measure` */
-export function judge(recipe: RecipeName, shares: Readonly<Record<string, { readonly sum: number; readonly count: number }>>): Acceptance[] {
+/** Whether a base keeps the rules of its recipe. @param measured by `mode/measure`, as `base.json` has it; what is missing could not be measured */
+export function judge(recipe: RecipeName, measured: Readonly<Record<string, number>>): Acceptance[] {
   return rules[recipe].map((rule) => {
-    const { sum, count } = shares[rule.measure] ?? { sum: 0, count: 0 }
-    const value = count === 0 ? null : sum / count
+    const value = measured[rule.measure] ?? null
     return { ...rule, value, kept: value !== null && value >= rule.least && value <= rule.most }
   })
 }

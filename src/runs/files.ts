@@ -1,7 +1,10 @@
 // How the files of a run folder are written and read so that a kill or a full disk at any moment costs no more than the last line.
 
 import {
+  accessSync,
   closeSync,
+  constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -11,10 +14,11 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type * as z from 'zod'
 import { FileFormatError, StorageError } from '../errors.ts'
 import { readTextIfThere } from '../fields.ts'
@@ -64,6 +68,15 @@ export function syncTree(folder: string): void {
     else if (entry.isFile()) sync(path)
   }
   sync(folder)
+}
+
+/**
+ * Hours of work should not end at a folder that is not there.
+ * @throws StorageError if the folder of a file is missing or may not be written, or if what is there is no file
+ */
+export function checkWritable(path: string): void {
+  storing(path, () => accessSync(dirname(resolve(path)), constants.W_OK))
+  if (existsSync(path) && !statSync(path).isFile()) throw new StorageError(`${path}: cannot be written: it is there and no file; name a new one`)
 }
 
 /** Writes a text file, piece by piece, so that a reader finds the old one or the new one, whole. */

@@ -62,6 +62,14 @@ test('a finished one is made anew without what is not its own; SIGTERM ends it a
   ]) {
     writeJson(path, {})
   }
+  const quiet = { print: () => undefined, status: undefined }
+  // An experiment has files of these names too, and more that would be gone.
+  await assert.rejects(demo({ folder, base }, quiet), {
+    name: 'ArgumentError',
+    message: `${folder}: holds ${files.report} and ${files.summary}, which no demonstration has left; name another folder`,
+  })
+  assert.ok(existsSync(files.runs.opsd))
+  writeJson(files.base, { base })
   const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
   const child = spawn(process.execPath, [main, 'demo', folder, '--base', base], { stdio: ['ignore', 'pipe', 'inherit'] })
   context.after(() => child.kill('SIGKILL'))
@@ -71,7 +79,7 @@ test('a finished one is made anew without what is not its own; SIGTERM ends it a
     said += piece.toString()
   })
   // The demonstration and the two commands that it has begun.
-  while ((await processesOf(folder)) < 3) await setTimeout(50)
+  while ((await processesOf(folder)) < 3 && child.exitCode === null) await setTimeout(50)
   child.kill('SIGTERM')
   assert.equal(await ended, 130)
   assert.match(said, /stopped; the same command goes on from here\n$/)
@@ -80,7 +88,7 @@ test('a finished one is made anew without what is not its own; SIGTERM ends it a
   assert.ok(existsSync(join(folder, 'mine', 'kept.json')))
   // What was begun with one base does not go on with another.
   const other = writeRandomNano(join(place, 'other'))
-  await assert.rejects(demo({ folder, base: other }, { print: () => undefined, status: undefined }), {
+  await assert.rejects(demo({ folder, base: other }, quiet), {
     name: 'ArgumentError',
     message: `${folder}: holds the beginning of a demonstration on ${base}; give another folder, or remove this one`,
   })

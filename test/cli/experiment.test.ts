@@ -7,9 +7,11 @@ import { test } from 'node:test'
 import { experiment } from '../../src/cli/experiment.ts'
 import { ArgumentError } from '../../src/errors.ts'
 import { summarise } from '../../src/experiments/compare.ts'
+import { Ledger } from '../../src/experiments/ledger.ts'
 import { mixed } from '../../src/experiments/mixed.ts'
 import { comparisonJobs, ExperimentFiles } from '../../src/experiments/plan.ts'
 import { experiments } from '../../src/experiments/registry.ts'
+import { rules } from '../../src/nano/recipe.ts'
 import { answersOf, newFolder, rightOf, writeBase, writeGrades, writeJson } from '../experiments/made.ts'
 import { parsePage } from '../report/xml.ts'
 
@@ -42,6 +44,10 @@ test('real pictures of figures are refused where no figures are asked for', asyn
       assert.ok(error instanceof ArgumentError)
       return error.message === `--blindtest: the experiment ${name} asks for no figures`
     })
+  await assert.rejects(call('steering', folder, '/no/such/place'), {
+    name: 'ArgumentError',
+    message: '--blindtest /no/such/place: there is no such folder',
+  })
   assert.ok(!existsSync(folder))
 })
 
@@ -59,10 +65,14 @@ test('what is done is not done again: the report and its numbers are written', a
   const folder = newFolder()
   const files = new ExperimentFiles(folder, null)
   for (let seed = 1; seed <= mixed.bases; seed++) writeBase(files.base('tempted', seed), { seed })
-  for (const { output, command } of comparisonJobs(mixed, files)) {
+  const jobs = comparisonJobs(mixed, files)
+  for (const { output, command } of jobs) {
     if (command[0] === 'grade') writeGrades(output, answersOf(rightOf(output.length % 4, 4), rightOf(3, 4), [true]))
     else writeJson(output, {})
   }
+  await assert.rejects(call('mixed', folder), /is there, but not which command made it .*; name a new folder, or remove the result/)
+  const ledger = new Ledger(files.commands, [[dirname(folder), '..']])
+  for (const job of jobs) ledger.begin(job)
   const listeners = process.listenerCount('SIGTERM')
   const [status, lines] = await call('mixed', folder)
   assert.equal(status, 0)
@@ -72,4 +82,14 @@ test('what is done is not done again: the report and its numbers are written', a
   const summary = JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8')) as object
   assert.deepEqual(summary, JSON.parse(JSON.stringify(summarise(mixed, files))))
   assert.ok(existsSync(dirname(folder)))
+
+  // Another base under the same seed has other results.
+  writeJson(join(files.base('tempted', 2), 'base.json'), {
+    ...(JSON.parse(readFileSync(join(files.base('tempted', 2), 'base.json'), 'utf8')) as { measured: object }),
+    measured: Object.fromEntries(rules.tempted.map(({ measure, most }) => [measure, most])),
+  })
+  await assert.rejects(
+    call('mixed', folder),
+    /results were made with another tempted base 2: then caption\/descriptionTruth=0\.75 .*, now caption\/descriptionTruth=1 /,
+  )
 })

@@ -51,6 +51,7 @@ async function running(
   parallel: number,
   behave: Readonly<Record<string, Behaviour>> = {},
   signal = new AbortController().signal,
+  ledger: Parameters<typeof runJobs>[1]['ledger'] = null,
 ) {
   const told: Told = { log: [], progress: [] }
   const start: Start = async (job, onShare, stop) => {
@@ -62,7 +63,7 @@ async function running(
       told.log.push(`-${job.id}`)
     }
   }
-  const error = await runJobs(jobs, { parallel, start, signal, onProgress: (progress) => told.progress.push(progress) }).then(
+  const error = await runJobs(jobs, { parallel, start, ledger, signal, onProgress: (progress) => told.progress.push(progress) }).then(
     () => null,
     (reason: unknown) => reason,
   )
@@ -193,6 +194,7 @@ test('a command that cannot be run is a failure like others, at once or later', 
 
   const throwing = runJobs(jobsOf({ a: [] }), {
     parallel: 1,
+    ledger: null,
     signal: new AbortController().signal,
     onProgress: () => undefined,
     start: () => {
@@ -260,4 +262,26 @@ test('jobs that cannot be ordered are refused before any runs', async () => {
   }
   const { error } = await running(jobsOf({ a: [] }), 0)
   assert.ok(error instanceof ArgumentError && error.message.includes('parallel is 0'))
+})
+
+test('of what is there it is asked how it was made, before anything runs; of what begins it is noted', async () => {
+  const jobs = jobsOf({ a: [], b: ['a'], c: [] })
+  const [a] = jobs as [Job]
+  writeFileSync(a.output, '')
+  const asked: string[] = []
+  const ledger = { check: ({ id }: Job): void => void asked.push(`?${id}`), begin: ({ id }: Job): void => void asked.push(`!${id}`) }
+  const { log, error } = await running(jobs, 1, {}, undefined, ledger)
+  assert.equal(error, null)
+  assert.deepEqual(begun(log), ['b', 'c'])
+  assert.deepEqual(asked, ['?a', '!b', '!c'])
+
+  const refusing = {
+    ...ledger,
+    check: (): void => {
+      throw new ArgumentError('another')
+    },
+  }
+  const again = await running([...jobs, ...jobsOf({ d: [] })], 1, {}, undefined, refusing)
+  assert.ok(again.error instanceof ArgumentError)
+  assert.deepEqual(again.log, [])
 })

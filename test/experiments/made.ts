@@ -42,7 +42,7 @@ export function writeBase(
   path: string,
   { seed, recipe = 'tempted', accepted = true }: { seed: number; recipe?: RecipeName; accepted?: boolean },
 ): void {
-  const verdicts = rules[recipe].map((rule, i) => ({ ...rule, value: rule.least, kept: accepted || i > 0 }))
+  const verdicts = rules[recipe].map((rule, i) => ({ ...rule, value: accepted || i > 0 ? rule.least : rule.least - 0.01, kept: accepted || i > 0 }))
   writeJson(join(path, 'base.json'), {
     ...{ family: 'qwen2_5_vl', size: 'student', recipe, seed, seconds: 1, verdicts, accepted },
     measured: Object.fromEntries(verdicts.map(({ measure, value }) => [measure, value])),

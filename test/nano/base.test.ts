@@ -37,8 +37,7 @@ test('a tally turns shares of parts into shares of the whole', () => {
 })
 
 test('rules are held on both sides, and by what was not measured they are broken', () => {
-  const all = { sum: 3, count: 4 }
-  const shares = Object.fromEntries(rules.tempted.map(({ measure }) => [measure, all]))
+  const shares = Object.fromEntries(rules.tempted.map(({ measure }) => [measure, 0.75]))
   // ¾ is the least description truth, and the least share of answers that follow it; too high a Score, and too little of the others.
   assert.deepEqual(
     judge('tempted', shares).map(({ measure, value, kept }) => [measure, value, kept]),
@@ -51,17 +50,13 @@ test('rules are held on both sides, and by what was not measured they are broken
       ['reference/score', 0.75, true],
     ],
   )
-  const kept = (score: { sum: number; count: number }): boolean | undefined =>
+  const kept = (score: number): boolean | undefined =>
     judge('tempted', { ...shares, 'question/score': score }).find(({ measure }) => measure === 'question/score')?.kept
   // Bounds belong to it.
-  assert.deepEqual(
-    [19, 20, 50, 51].map((sum) => kept({ sum, count: 100 })),
-    [false, true, true, false],
-  )
-  assert.equal(kept({ sum: 0, count: 0 }), false)
+  assert.deepEqual([0.19, 0.2, 0.5, 0.51].map(kept), [false, true, true, false])
   assert.ok(judge('candid', {}).every((each) => !each.kept && each.value === null))
   for (const [recipe, own] of Object.entries(rules)) {
-    const good = Object.fromEntries(own.map(({ measure, least, most }) => [measure, { sum: (least + most) / 2, count: 1 }]))
+    const good = Object.fromEntries(own.map(({ measure, least, most }) => [measure, (least + most) / 2]))
     assert.ok(own.length > 0 && judge(recipe as RecipeName, good).every((each) => each.kept), recipe)
     // What is not measured of a recipe cannot be a rule of it.
     const modes = Object.keys(measured).filter((mode) => mode !== 'figure' || hasFigures(recipes[recipe as RecipeName]))
@@ -99,6 +94,22 @@ test('a base that is stopped and gone on with is the base that is not, and nothi
   })
   assert.equal(ended, null)
   const made = ['untrained', 'reading-data', 'reading/final/model.safetensors', 'closeUps-data'].map((name) => join(work, name))
+  // What lies there would be taken for another base's.
+  for (const [other, said] of [
+    [{ recipe: 'candid' }, 'candid, qwen2_5_vl, student, seed'],
+    [{ family: 'qwen3_vl' }, 'tempted, qwen3_vl, student, seed'],
+    [{ size: 'teacher' }, 'tempted, qwen2_5_vl, teacher, seed'],
+    [{ seed: 77 }, 'tempted, qwen2_5_vl, student, seed 77'],
+  ] as const) {
+    await assert.rejects(
+      makeBase(stopped, work, { ...options, ...other }, never, () => undefined),
+      (error: Error) => {
+        assert.equal(error.name, 'ArgumentError')
+        assert.ok(error.message.includes(`holds the beginning of another base (tempted, qwen2_5_vl, student, seed ${options.seed})`), error.message)
+        return error.message.includes(`asked for (${said}`)
+      },
+    )
+  }
   const times = (): number[] => made.map((path) => statSync(path).mtimeMs)
   const before = times()
   const again: string[] = []
