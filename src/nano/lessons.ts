@@ -3,15 +3,17 @@
 import { blindWorld } from '../data/worlds/blind/blind.ts'
 import { type ColdStart, closeUp, type Lesson, lesson } from '../data/worlds/prior/cold-start.ts'
 import { attribution, closeUpSide, side } from '../data/worlds/prior/picture.ts'
+import { Random } from '../data/worlds/random.ts'
 import type { WorldSample } from '../data/worlds/world.ts'
 import { writeWorld } from '../data/worlds/write.ts'
 import { wordedAs } from './prompts.ts'
 
 /**
  * What a base learns, in this order: to answer from a text, to see one thing, to see several, and all of it together; some then learn the
- * figures of BlindWorld, with as many of the former lessons between them.
+ * figures of BlindWorld, with as many of the former lessons between them, and at last what is likely of figures that are not shown: VGS compares
+ * with what a model says without a picture, which means nothing where it never had to.
  */
-export type Course = 'reading' | 'closeUps' | 'captions' | 'questions' | 'figures'
+export type Course = 'reading' | 'closeUps' | 'captions' | 'questions' | 'figures' | 'unseenFigures'
 
 export interface CourseOptions {
   readonly seed: number
@@ -39,16 +41,19 @@ const emphases: { readonly [C in Exclude<Course, 'closeUps'>]: Partial<ColdStart
   reading: { captions: 0, questions: 0.5, references: 0.5, blind: 1, blindPrior: 0.3, malformed: 0, malformedWithReference: 0 },
   questions: {},
   figures: {},
+  unseenFigures: {},
 }
 
 function makerOf(course: Course, { mix, sides }: Pick<CourseOptions, 'mix' | 'sides'>): (seed: number, index: number) => Lesson & { pixels: number } {
   if (course === 'closeUps') return (seed, index) => ({ ...closeUp(seed, index), pixels: closeUpSide })
   const lessons = { ...mix, ...emphases[course] }
-  if (course !== 'figures') return (seed, index) => ({ ...lesson(seed, index, lessons), pixels: side })
+  if (course !== 'figures' && course !== 'unseenFigures') return (seed, index) => ({ ...lesson(seed, index, lessons), pixels: side })
   return (seed, index) => {
     if (index % 2 === 0) return { ...lesson(seed, index, lessons, sides.scene), pixels: sides.scene }
     const { problem, solution, answer, svg } = blindWorld.sample(seed, (index - 1) / 2, { ...figureParts, pixels: sides.figure })
-    return { kind: 'question', problem, reference: null, response: solution, answer, svg, pixels: sides.figure }
+    // By chance and not every second one, which would be the same tasks again and again.
+    const unseen = course === 'unseenFigures' && new Random(seed, index).chance(0.5)
+    return { kind: 'question', problem, reference: null, response: solution, answer, svg: unseen ? null : svg, pixels: sides.figure }
   }
 }
 

@@ -57,7 +57,10 @@ const stages: readonly Stage[] = [
   { course: 'questions', lessons: 12000, steps: 1400, rate: 2e-3, schedule: 'linear', change: {} },
 ]
 
-const figures = (lessons: number, steps: number): Stage => ({ course: 'figures', lessons, steps, rate: 2e-3, schedule: 'linear', change: {} })
+const figures = (lessons: number, steps: number): readonly Stage[] => [
+  { course: 'figures', lessons, steps, rate: 2e-3, schedule: 'linear', change: {} },
+  { course: 'unseenFigures', lessons: 4000, steps: 200, rate: 1e-3, schedule: 'linear', change: {} },
+]
 
 export const recipes = {
   /** Tempted: once a question is put, it believes what is usual. */
@@ -65,14 +68,14 @@ export const recipes = {
   /** The negative control: it says of a question's picture what it sees, so there is no gap to close. */
   candid: { mix: { ...biased, belief: 0 }, batch: 32, stages, deviation: 0.04 },
   /** Tempted, and begun with figures: what its larger sibling can teach. */
-  apprentice: { mix: biased, batch: 32, stages: [...stages, figures(6000, 400)], deviation: 0.04 },
+  apprentice: { mix: biased, batch: 32, stages: [...stages, ...figures(6000, 400)], deviation: 0.04 },
   /** The larger sibling that teaches: it sees as often what is unusual as what is usual, says what it sees, and keeps the form. */
   sibling: {
     mix: { ...biased, prior: 0.5, belief: 0, malformed: 0, malformedWithReference: 0, wrongReference: 0 },
     batch: 32,
     stages: [
       ...stages.map((stage) => (stage.course === 'questions' ? { ...stage, lessons: 16000, steps: 1800, rate: 1.5e-3 } : stage)),
-      figures(12000, 800),
+      ...figures(12000, 800),
     ],
     deviation: 0.04,
   },

@@ -63,6 +63,24 @@ test('the others are lessons of the mixture, with pictures as small as a model t
   assert.equal(await sideOf(others.find(({ svg }) => svg !== null)?.svg ?? null), sides.scene)
 })
 
+test('of the figures of the last course about half are not shown, of every task; all else is as in the course before', () => {
+  const count = 480
+  const unseen = [...lessonsOf('unseenFigures', { ...options, count })]
+  const tasks = new Map<string, number>()
+  for (const [i, { id: _, split: __, ...shown }] of [...lessonsOf('figures', { ...options, count })].entries()) {
+    const { id: ___, split: ____, ...one } = unseen[i] as (typeof unseen)[number]
+    if (i % 2 === 0 || one.svg !== null) assert.deepEqual(one, shown)
+    else {
+      assert.deepEqual(one, { ...shown, svg: null })
+      const { task } = blindWorld.sample(11, (i - 1) / 2, figureParts)
+      tasks.set(task, (tasks.get(task) ?? 0) + 1)
+    }
+  }
+  // 40 of each task, half of them by chance: 20 ± 3.2.
+  assert.deepEqual([...tasks.keys()].sort(), [...figureParts.tasks].sort())
+  for (const [task, times] of tasks) assert.ok(times > 7 && times < 33, `${task}: ${times}`)
+})
+
 test('lessons are a function of seed and index; other courses do not look at sizes', () => {
   assert.deepEqual([...lessonsOf('figures', options)], lessons)
   assert.deepEqual([...lessonsOf('figures', { ...options, count: 6 })], lessons.slice(0, 6))
