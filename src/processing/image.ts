@@ -18,8 +18,9 @@ export function checkPixelLimit(pixelLimit: number): number {
 /** Encoded bytes that a file may have. */
 const byteLimit = 512e6
 
-/** Seconds after which libvips gives up on an image. */
+/** Seconds on the clock after which libvips gives up on an image. */
 const secondsLimit = 60
+const tookTooLong = (error: unknown): boolean => error instanceof Error && error.message.startsWith('timeout')
 
 // Warnings of the codecs (stray bytes, odd tags) are let pass, as Pillow does; errors and missing data are not.
 const reading = { failOn: 'error', ignoreIcc: true } as const
@@ -38,7 +39,7 @@ sharp.cache(false)
  * the mean on hard texture).
  *
  * @param source a path, a `data:` URI (base64), or the encoded bytes
- * @throws ArgumentError for an http(s) address, a file that cannot be read, or more pixels than `pixelLimit` (checked before decoding)
+ * @throws ArgumentError for an http(s) address, a file that cannot be read, more pixels than `pixelLimit` (checked before decoding), or too long a decoding
  * @throws FileFormatError for other formats and for damaged files
  */
 export async function decodeImage(source: string | Uint8Array, options: { readonly pixelLimit?: number } = {}): Promise<Raster> {
@@ -49,9 +50,13 @@ export async function decodeImage(source: string | Uint8Array, options: { readon
   const format = sniff(bytes)
   if ('refused' in format) throw new FileFormatError(`${name}: this is ${format.refused}, not one of ${readableFormats.join(', ')}; convert it`)
   try {
-    return await decode(bytes, name, pixelLimit)
+    // Once more: a machine that was suspended meanwhile has done nothing wrong, and neither has the image.
+    return await decode(bytes, name, pixelLimit).catch((error: unknown) =>
+      tookTooLong(error) ? decode(bytes, name, pixelLimit) : Promise.reject(error),
+    )
   } catch (error) {
     if (error instanceof SightlineError) throw error
+    if (tookTooLong(error)) throw new ArgumentError(`${name}: takes longer than ${secondsLimit} s to decode; shrink it`, { cause: error })
     throw new FileFormatError(`${name}: a damaged ${format.readable} image: ${(error as Error).message}`, { cause: error })
   }
 }
