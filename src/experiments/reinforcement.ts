@@ -26,6 +26,7 @@ export const reinforcement: ExperimentPlan = {
   answers: 2,
   against: [
     { arm: 'grpo', measures: ['score', 'overall'] },
+    { arm: 'grpo-opd', measures: ['score', 'overall'] },
     { arm: 'base', measures: ['score'] },
   ],
   control: null,
