@@ -19,7 +19,7 @@ export interface Part {
   readonly splits: readonly string[] | null
 }
 
-/** Everything is fixed before any of it is run. */
+/** Fixed before any of it is run; what was added later, docs/experiments.md says. */
 export interface ExperimentPlan {
   readonly name: string
   readonly title: string

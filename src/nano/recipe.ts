@@ -1,5 +1,6 @@
 // How a nano base is brought up: the courses it takes, and by which rules it is accepted. Set after pilots
-// that are not used, and fixed before any method was run on the bases that are.
+// that are not used, and fixed before any method was run on the bases that are, but for the course of unseen figures: a first run of the
+// experiment `steering` showed that it was wanting (docs/experiments.md).
 
 import type { JsonObject } from '../config/merge-patch.ts'
 import type { ColdStart } from '../data/worlds/prior/cold-start.ts'

@@ -153,3 +153,12 @@ test('figures are asked for with the wording and form of nano', () => {
   // Both are benchmarks that there are.
   for (const suite of Object.values(figureSuites)) assert.deepEqual(benchmarkNamed(suite).groupings.includes('task'), true, suite)
 })
+
+test('the control of mixed is ViGOS with its perception counted twice, and nothing else', async () => {
+  const of = async (name: string): Promise<Method> => (await trained(mixedArms.find((arm) => arm.name === name) as Arm)).method
+  const [{ terms, ...whole }, { terms: doubled, ...control }] = [await of('vigos'), await of('vigos-doubled')]
+  assert.deepEqual(control, whole)
+  const { perception } = terms
+  assert.equal(perception?.weight, 1)
+  assert.deepEqual(doubled, { ...terms, perception: { ...perception, weight: 2 } })
+})

@@ -8,7 +8,7 @@ import { after, test } from 'node:test'
 import sharp from 'sharp'
 import { ArgumentError } from '../../src/errors.ts'
 import { figureSide } from '../../src/nano/architecture.ts'
-import { type MakeOptions, makeBase, readRecord, Tally } from '../../src/nano/base.ts'
+import { learnedSide, type MakeOptions, makeBase, readRecord, Tally } from '../../src/nano/base.ts'
 import { hasFigures, judge, measured, type RecipeName, recipes, rules } from '../../src/nano/recipe.ts'
 import { openProcessor } from '../../src/processing/processor.ts'
 import { writeBase } from '../experiments/made.ts'
@@ -168,6 +168,8 @@ test('who goes on from a base that has had the first courses is who had them all
   assert.deepEqual(other, one)
   assert.deepEqual([one.recipe, one.seed], ['apprentice', options.seed])
 
+  // Half of what figures need, and what a base without figures scales everything down to by itself.
+  assert.deepEqual([apart, begun, join(folder, 'none')].map(learnedSide), [56, null, null])
   // Who learned figures is asked for them, who did not is not.
   const asked = (names: Readonly<Record<string, number>>): string[] => Object.keys(names).filter((name) => name.startsWith('figure/'))
   assert.deepEqual(asked(record?.measured ?? {}), ['figure/correct', 'figure/valid'])
